@@ -1,0 +1,33 @@
+"""The exceptions that users see. Every message is Chinese and names the thing, the cause and the remedy."""
+
+
+class PaddleVLMError(Exception):
+    """Base of all errors that this project raises on purpose."""
+
+
+class UsageError(PaddleVLMError):
+    """An argument or option that cannot be meant as given (exit code 2)."""
+
+
+class BadImage(PaddleVLMError):
+    """A picture that cannot be read, is empty, truncated or larger than allowed."""
+
+
+class BadText(PaddleVLMError):
+    """A text file, glossary or dictionary that cannot be read; names the line where there is one."""
+
+
+class BadConfig(PaddleVLMError):
+    """A YAML file or `-o key=value` override with an unknown key or an impossible value."""
+
+
+class MissingWeights(PaddleVLMError):
+    """Model weights that are not on this machine and cannot be fetched, or whose checksum is wrong."""
+
+
+class MissingDependency(PaddleVLMError):
+    """An optional package or system library that is not installed; names the command that installs it."""
+
+
+class OutputError(PaddleVLMError):
+    """A result that cannot be written, or that would overwrite its own input."""

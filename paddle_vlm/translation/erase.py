@@ -1,0 +1,264 @@
+"""Find the strokes of text lines, pixel by pixel, and put the background back in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from paddle_vlm.translation.background import Neighbourhood, Surface, fit_background, fit_surface, membrane, spread_into
+
+if TYPE_CHECKING:
+    from paddle_vlm.translation.ocr import TextLine
+
+# Distances are in glyph heights, colour differences in CIE Lab units.
+_MARGIN = 0.8  # how far around a line is looked at; a glow may reach 0.6
+_WORK_HEIGHT = 48.0  # strokes are found at this glyph height at most, in pixels
+_COLOURS = 5
+
+
+def glyph_mask(rgb: np.ndarray, lines: Sequence[TextLine]) -> np.ndarray:
+    """Mark the strokes of `lines` with their antialiasing, outline, shadow and glow.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        lines: polygons in pixels of `rgb`.
+
+    Returns:
+        bool [H, W]. Pixels far from every polygon are never marked, nor are borders and pictures that pass by.
+    """
+    mask = np.zeros(rgb.shape[:2], bool)
+    owners = np.zeros(rgb.shape[:2], np.uint16)
+    for number, line in enumerate(lines, 1):
+        cv2.fillConvexPoly(owners, np.round(line.polygon).astype(np.int32), number)
+    for number, line in enumerate(lines, 1):
+        near = Neighbourhood.of(line, rgb.shape, _MARGIN, _WORK_HEIGHT)
+        owner = _nearest(owners, near)
+        strokes = _strokes(near.cut(rgb), near, (owner != 0) & (owner != number))
+        x0, y0, x1, y1 = near.box
+        if near.scale < 1:
+            strokes = cv2.resize(strokes.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 0.1
+        mask[y0:y1, x0:x1] |= strokes
+    return mask
+
+
+def _nearest(labels: np.ndarray, near: Neighbourhood) -> np.ndarray:
+    x0, y0, x1, y1 = near.box
+    part = labels[y0:y1, x0:x1]
+    if near.scale == 1:
+        return part
+    return cv2.resize(part, near.inside.shape[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def _strokes(rgb: np.ndarray, near: Neighbourhood, foreign: np.ndarray) -> np.ndarray:
+    """Strokes bool [h, w] of one line in its neighbourhood; `foreign` marks the polygons of other lines."""
+    lab = cv2.cvtColor(np.ascontiguousarray(rgb, np.float32) / 255, cv2.COLOR_RGB2Lab)
+    height = near.height
+    seeds = _text_coloured(lab, near, foreign) & (near.outside <= max(1.0, 0.12 * height))
+    free = ~_grown(seeds, max(1.0, 0.06 * height)) & ~foreign
+    surface = fit_background(lab, free & (near.outside <= max(3.0, 0.3 * height)), height)
+    if surface is None:
+        return _grown(seeds, max(1.0, 0.05 * height))
+    surface = _without_halo(lab, near, free, surface)
+    if surface.spread > 6:  # textured: a smooth surface does not tell strokes from background
+        return _grown(_thin_strokes(lab, seeds, free, near), max(2.0, 0.06 * height))
+    strokes = _grown_to_background(lab, seeds, surface, near, foreign)
+    # Once more from cleaner pixels: the first surface has seen shadows as background.
+    free = ~_grown(strokes, max(1.0, 0.1 * height)) & ~foreign
+    surface = fit_background(lab, free & (near.outside <= max(4.0, 0.5 * height)), height) or surface
+    strokes |= _grown_to_background(lab, seeds, surface, near, foreign)
+    passing = (np.linalg.norm(lab - surface.values, axis=2) > 6 * max(1.0, surface.spread)) & (near.outside > 0)
+    return _grown(strokes, max(2.0, 0.06 * height)) & ~_grown(passing & ~strokes, 1.0) | strokes
+
+
+def _grown_to_background(
+    lab: np.ndarray, seeds: np.ndarray, surface: Surface, near: Neighbourhood, foreign: np.ndarray
+) -> np.ndarray:
+    """The seeds and what is attached to them, up to where the picture is as the surface says."""
+    difference = np.linalg.norm(lab - surface.values, axis=2)
+    return _attached(seeds, seeds | ((difference > max(3.0, 3.0 * surface.spread)) & ~foreign), near)
+
+
+def _thin_strokes(lab: np.ndarray, seeds: np.ndarray, free: np.ndarray, near: Neighbourhood) -> np.ndarray:
+    """Strokes on a textured background: thin structures that lean from it towards the colour of the text.
+
+    A white top-hat along the colour axis background -> text takes off everything wider than a stroke, then
+    hysteresis keeps the faint parts (antialiased hairlines) that hang together with certain ones.
+    """
+    height = near.height
+    core = seeds & (near.inside > 0)
+    around = free & (near.outside <= 0.3 * height)
+    if not core.any() or not around.any():
+        return seeds
+    back, front = np.median(lab[around], axis=0), np.median(lab[core], axis=0)
+    axis = (front - back) / max(1.0, float(((front - back) ** 2).sum()))
+    leaning = (lab - back) @ axis
+    size = 2 * max(4, round(0.2 * height)) + 1
+    raised = cv2.morphologyEx(leaning.astype(np.float32), cv2.MORPH_TOPHAT, np.ones((size, size), np.uint8))
+    zone = near.outside <= max(1.0, 0.15 * height)
+    faint = (raised > 0.3) & zone | seeds
+    _, labels = cv2.connectedComponents(faint.astype(np.uint8), connectivity=8)
+    certain = np.unique(labels[(raised > 0.5) & zone & (near.outside <= 0.05 * height)])
+    return np.isin(labels, certain[certain > 0])
+
+
+def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) -> np.ndarray:
+    """Pixels whose colour is common inside the polygon but not along its edge: a polygon's edge runs over background.
+
+    The edge counts twice, once just inside and once just outside, so that a label that fits tightly around the
+    text is background too.
+    """
+    height = near.height
+    inner = (near.inside > 0) & (near.inside <= max(1.5, 0.07 * height))
+    outer = (near.outside > 0) & (near.outside <= max(2.0, 0.2 * height)) & ~foreign
+    core = near.inside > 0
+    samples = lab[core | outer]
+    centres = _main_colours(samples[:: max(1, len(samples) // 3000)])
+    labels = np.argmin([((lab - centre) ** 2).sum(2) for centre in centres], axis=0)
+    share_core, share_inner, share_outer = (
+        np.bincount(labels[where], minlength=len(centres)) / max(1, where.sum()) for where in (core, inner, outer)
+    )
+    ratio = np.maximum(share_inner, share_outer) / np.maximum(share_core, 1e-3)
+    ratio[share_core < 0.005] = np.inf
+    text = ratio < 0.6
+    text[np.argmin(ratio)] = True
+    return text[labels]
+
+
+def _main_colours(samples: np.ndarray) -> np.ndarray:
+    """K-means centres float32 [K, 3]; started from quantiles along the main axis, so without chance."""
+    axis = np.linalg.svd(np.cov(samples.T))[0][:, 0] if len(samples) > 3 else np.ones(3)
+    order = np.argsort(np.argsort(samples @ axis, kind="stable"), kind="stable")
+    labels = (order * _COLOURS // max(1, len(samples))).astype(np.int32)
+    if len(np.unique(labels)) < _COLOURS:
+        return samples.mean(0, keepdims=True)
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
+    flags = cv2.KMEANS_USE_INITIAL_LABELS
+    return cv2.kmeans(np.ascontiguousarray(samples), _COLOURS, labels[:, None], criteria, 1, flags)[2]
+
+
+def _without_halo(lab: np.ndarray, near: Neighbourhood, free: np.ndarray, surface: Surface) -> Surface:
+    """The surface farther out, where what surrounds the strokes is a glow that fades into it; else `surface`.
+
+    A glow passes through all shades between the two, the edge of a label or panel jumps.
+    """
+    height = near.height
+    far = fit_surface(lab, free & (near.outside > 0.5 * height))
+    if far is None or far.spread > 3:
+        return surface
+    difference = np.linalg.norm(lab - far.values, axis=2)
+    close = free & (near.outside > 0) & (near.outside <= max(2.0, 0.1 * height))
+    amplitude = float(np.median(difference[close])) if close.any() else 0.0
+    ring = free & (near.outside > 0.1 * height) & (near.outside <= 0.4 * height)
+    if amplitude < 6 or not ring.any():
+        return surface
+    shades = (difference[ring] > 0.15 * amplitude) & (difference[ring] < 0.85 * amplitude)
+    return far if shades.mean() > 0.25 else surface
+
+
+def _attached(seeds: np.ndarray, candidates: np.ndarray, near: Neighbourhood) -> np.ndarray:
+    """Connected parts of `candidates` that belong to the line.
+
+    A part that ends within the neighbourhood is taken whole; of a part that runs on beyond it (a border, a picture)
+    only what is close to the seeds.
+    """
+    height = near.height
+    _, labels = cv2.connectedComponents(candidates.astype(np.uint8), connectivity=8)
+    count = labels.max() + 1
+    touches = np.zeros(count, bool)
+    touches[np.unique(labels[seeds | (near.inside > 0)])] = True
+    runs_on = np.zeros(count, bool)
+    runs_on[np.unique(labels[near.outside > 0.65 * height])] = True
+    touches[0] = False
+    close = _grown(seeds, max(1.0, 0.08 * height)) & (near.outside <= 0.15 * height)
+    return (touches & ~runs_on)[labels] | ((touches & runs_on)[labels] & close) | seeds
+
+
+def _grown(mask: np.ndarray, radius: float) -> np.ndarray:
+    size = 2 * round(radius) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
+
+
+def erase(image: np.ndarray, mask: np.ndarray, lines: Sequence[TextLine]) -> np.ndarray:
+    """Replace the masked pixels by the background that they cover.
+
+    Even and graded backgrounds are computed from a surface fitted to the pixels around each line, plus the grain that
+    the surroundings have; textured ones are inpainted (Navier-Stokes, Bertalmio et al. 2001).
+
+    Args:
+        image: uint8 [H, W, C] with 3 or 4 channels; the fourth (alpha) is filled like a colour.
+        mask: bool [H, W], see `glyph_mask`.
+        lines: the lines that the mask belongs to.
+
+    Returns:
+        A new array like `image`; unmasked pixels are unchanged.
+    """
+    result = image.copy()
+    left = mask.copy()
+    for line in lines:
+        near = Neighbourhood.of(line, image.shape, _MARGIN)
+        x0, y0, x1, y1 = near.box
+        hole = left[y0:y1, x0:x1] & (near.outside <= 0.75 * near.height)
+        if hole.any():
+            part = result[y0:y1, x0:x1]
+            known = ~left[y0:y1, x0:x1]
+            part[hole] = _filled(part, hole, known, near)[hole]
+            left[y0:y1, x0:x1] &= ~hole
+    if left.any():
+        result = _inpainted(result, left)
+    return result
+
+
+def _filled(part: np.ndarray, hole: np.ndarray, known: np.ndarray, near: Neighbourhood) -> np.ndarray:
+    """`part` uint8 [h, w, C] with its hole filled from the known pixels close to it."""
+    pixels = part.astype(np.float32)
+    radius = max(3.0, 0.3 * near.height)
+    close = known & _grown(hole, radius + 1)
+    local, surface = fit_background(pixels, close, radius), fit_surface(pixels, close)
+    if local is None or surface is None or local.spread > 9:
+        return _inpainted(part, hole | ~known)
+    rough = pixels - local.values
+    ordinary = close & (np.linalg.norm(rough, axis=2) < max(2.0, 3 * local.spread))
+    # Averages of a few pixels, not single ones, carry the shading into the hole: no streaks from noise.
+    shading = spread_into(pixels - surface.values, ordinary, 3.0)
+    filled = surface.values + membrane(shading, ordinary)
+    if local.spread > 1.2:
+        filled += _grain(rough - spread_into(rough, ordinary, 3.0), hole, ordinary)
+    return np.clip(np.round(filled), 0, 255).astype(np.uint8)
+
+
+def _grain(residual: np.ndarray, hole: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Residuals of known pixels moved into the hole in whole patches, which keeps the grain's own pattern."""
+    grain = np.zeros_like(residual)
+    todo = hole.copy()
+    height, width = hole.shape
+    for distance in range(3, max(height, width), 3):
+        for dy, dx in ((0, distance), (0, -distance), (distance, 0), (-distance, 0)):
+            moved_known = _moved(known, dy, dx)
+            now = todo & moved_known
+            grain[now] = _moved(residual, dy, dx)[now]
+            todo &= ~now
+        if not todo.any():
+            break
+    return grain
+
+
+def _moved(array: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    moved = np.zeros_like(array)
+    height, width = array.shape[:2]
+    if abs(dy) < height and abs(dx) < width:
+        moved[max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)] = array[
+            max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)
+        ]
+    return moved
+
+
+def _inpainted(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    marked = hole.astype(np.uint8)
+    filled = cv2.inpaint(np.ascontiguousarray(image[..., :3]), marked, 4, cv2.INPAINT_NS)
+    if image.shape[2] == 4:
+        filled = np.dstack([filled, cv2.inpaint(np.ascontiguousarray(image[..., 3]), marked, 4, cv2.INPAINT_NS)])
+    return filled

