@@ -115,7 +115,7 @@ def _stream(url: str, target: Path) -> None:
 
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                _append(requests, url, part, target.name)
+                _append(url, part, target.name)
                 break
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 if attempt == ATTEMPTS:
@@ -124,7 +124,9 @@ def _stream(url: str, target: Path) -> None:
     part.replace(target)
 
 
-def _append(requests, url: str, part: Path, label: str) -> None:  # type: ignore[no-untyped-def]
+def _append(url: str, part: Path, label: str) -> None:
+    import requests
+
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=headers, stream=True, timeout=(15, 60)) as answer:

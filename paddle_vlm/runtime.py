@@ -10,6 +10,7 @@ import random
 import re
 import sys
 import tempfile
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 # What paddle prints to stderr on import: about the threads that it needs to be fast, and advice to its builders.
 _NOISE = ("OMP_NUM_THREADS", "No ccache found", "warnings.warn(warning_message)")
+_IMPORTING = threading.RLock()
 
 
 def cores() -> int:
@@ -120,8 +122,9 @@ def heavy_imports() -> Iterator[None]:
     """
     check_versions()
     try:
-        with _without_noise():
-            import paddle  # noqa: F401
+        if "paddle" not in sys.modules:
+            with _without_noise():
+                import paddle  # noqa: F401
         yield
     except ImportError as error:
         explained = explain_import_error(error)
@@ -132,12 +135,10 @@ def heavy_imports() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
-    if "paddle" in sys.modules:
-        yield
-        return
     heard = io.StringIO()
     try:
-        with contextlib.redirect_stderr(heard), warnings.catch_warnings():
+        # One thread at a time: two that redirect stderr at once would leave it redirected.
+        with _IMPORTING, contextlib.redirect_stderr(heard), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="No ccache found")
             yield
     finally:

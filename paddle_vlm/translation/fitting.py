@@ -71,45 +71,43 @@ def block_height(lines: int) -> float:
 
 
 def fit_text(text: str, face: Face, width: float, height: float, max_size: float, max_lines: int = 12) -> Fit:
-    """The largest setting of `text` within width x height pixels, at most `max_size`.
+    """The largest setting of `text` within width x height pixels, at most `max_size` pixels per em.
 
     For each number of lines the narrowest break is found, which gives the size directly. Words are not divided.
     """
-    words = text.split() or [text]
-    best: Fit | None = None
+    words = tuple(text.split()) or (text,)
+    best = Fit((text,), 0.0, face)
     for count in range(1, min(len(words), max_lines) + 1):
-        lines = break_evenly(words, face, count)
-        widest = max(face.width(line) for line in lines)
+        lines, widest = break_evenly(words, face, count)
         size = min(max_size, width / max(widest, 1e-3), height / block_height(len(lines)))
-        if best is None or size > 1.02 * best.size:
-            best = Fit(tuple(lines), size, face)
-    if best is None:
-        raise ValueError("no text to fit")
+        if size > 1.02 * best.size:
+            best = Fit(lines, size, face)
     return best
 
 
-def break_evenly(words: Sequence[str], face: Face, count: int) -> list[str]:
-    """`words` joined to at most `count` lines whose widest is as narrow as can be."""
-    widths = sorted({face.width(" ".join(words[i:j])) for i in range(len(words)) for j in range(i + 1, len(words) + 1)})
-    low, high = 0, len(widths) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if len(_broken(words, face, widths[middle])) <= count:
-            high = middle
-        else:
-            low = middle + 1
-    return _broken(words, face, widths[low])
+@lru_cache(maxsize=1024)
+def break_evenly(words: tuple[str, ...], face: Face, count: int) -> tuple[tuple[str, ...], float]:
+    """`words` joined to at most `count` lines whose widest is as narrow as can be, and its width in ems."""
+    widths = [face.width(word) for word in words]
+    space = face.width(" ")
+    low, high = max(widths), sum(widths) + space * (len(words) - 1)
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (low, middle) if len(_broken(widths, space, middle)) <= count else (middle, high)
+    ends = [0, *_broken(widths, space, high)]
+    lines = tuple(" ".join(words[start:end]) for start, end in zip(ends, ends[1:], strict=False))
+    return lines, max(face.width(line) for line in lines)
 
 
-def _broken(words: Sequence[str], face: Face, width: float) -> list[str]:
-    lines = [words[0]]
-    for word in words[1:]:
-        longer = f"{lines[-1]} {word}"
-        if face.width(longer) <= width + 1e-6:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
+def _broken(widths: Sequence[float], space: float, limit: float) -> list[int]:
+    """Greedy breaking: for each line the index after its last word."""
+    ends, used = [], -space
+    for index, width in enumerate(widths):
+        if index and used + space + width > limit + 1e-9:
+            ends.append(index)
+            used = -space
+        used += space + width
+    return [*ends, len(widths)]
 
 
 def hyphenated(text: str, face: Face, width: float) -> str:
@@ -130,22 +128,18 @@ def _divided(word: str, face: Face, width: float) -> list[str]:
     return [*pieces, word]
 
 
-_FULLWIDTH = str.maketrans("，。、；：？！（）【】《》〈〉「」『』“”‘’—～·．％＆＋－", ",.,;:?!()[]<><>''\"\"\"\"''-~·.%&+-")
+_FULLWIDTH = str.maketrans(
+    "，。、；：？！（）【】《》〈〉「」『』“”‘’—～·．％＆＋－", ",.,;:?!()[]<><>''\"\"\"\"''-~·.%&+-"
+)
 
 
 def settable(text: str) -> str:
     """`text` in characters that the fonts have: full-width forms made ordinary, others dropped."""
     text = unicodedata.normalize("NFKC", text.translate(_FULLWIDTH))
-    known = _characters()
-    return " ".join("".join(c for c in text if c in known or c.isspace()).split())
+    return " ".join("".join(c for c in text if c.isspace() or _has(c)).split())
 
 
 @cache
-def _characters() -> frozenset[str]:
+def _has(character: str) -> bool:
     font = Face().font(32)
-    missing = font.getmask("\U0010ffff").getbbox(), bytes(font.getmask("\U0010ffff"))
-    return frozenset(
-        c
-        for c in map(chr, range(0x21, 0x2600))
-        if c.isprintable() and (font.getmask(c).getbbox(), bytes(font.getmask(c))) != missing
-    )
+    return character.isprintable() and bytes(font.getmask(character)) != bytes(font.getmask("\U0010ffff"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from paddle_vlm.translation.background import Neighbourhood, fit_background, glyph_height
+from paddle_vlm.translation.background import Neighbourhood, fit_background, glyph_height, length
 
 if TYPE_CHECKING:
     from paddle_vlm.translation.ocr import TextLine
@@ -17,6 +17,7 @@ Colour = tuple[int, int, int]
 
 _STRIP = 64  # glyph height in pixels at which strokes are measured
 _PAD = 8  # pixels of the strip around the polygon
+_ENOUGH = 8  # characters from the line's middle that are measured
 # Stems of Noto Sans SC are 0.07 (regular) and 0.12 (bold) of the character; measured widths come out a little wider.
 _BOLD = 0.115
 
@@ -47,7 +48,7 @@ def measure_style(rgb: np.ndarray, line: TextLine, mask: np.ndarray) -> TextStyl
     surface = fit_background(lab, ~marked, _STRIP)
     free = ~marked if (~marked).sum() >= 20 else np.ones_like(marked)
     background = _median(strip[free])
-    difference = np.linalg.norm(lab - (surface.values if surface else np.median(lab[free], axis=0)), axis=2)
+    difference = length(lab - (surface.values if surface else np.median(lab[free], axis=0)))
     difference[~marked] = 0
     within = np.zeros_like(marked)
     within[_PAD:-_PAD, _PAD:-_PAD] = True
@@ -56,7 +57,8 @@ def measure_style(rgb: np.ndarray, line: TextLine, mask: np.ndarray) -> TextStyl
         return TextStyle(_opposite(background), None, 0.0, False, 0.0, _STRIP * scale, background)
     strength = float(np.quantile(difference[marked & within], 0.9))
     strokes = (difference > 0.5 * strength) & within
-    color, outline, width, fill = _fill_and_outline(strip, lab, strokes, difference)
+    color, outline, width, fill = _fill_and_outline(strip, lab, (difference > 0.3 * strength) & within, difference)
+    fill = strokes if fill is None else fill
     return TextStyle(
         color=color,
         outline_color=outline,
@@ -70,10 +72,11 @@ def measure_style(rgb: np.ndarray, line: TextLine, mask: np.ndarray) -> TextStyl
 
 def _upright(rgb: np.ndarray, line: TextLine, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The line turned upright at glyph height `_STRIP`: uint8 [h, w, 3] and the mask bool [h, w]."""
-    near = Neighbourhood.of(line, rgb.shape, 0.2, 2 * _STRIP)
+    near = Neighbourhood.of(line, rgb.shape, 0.2, 1.5 * _STRIP)
     part = np.ascontiguousarray(near.cut(rgb))
     x0, y0, x1, y1 = near.box
     corners = (np.asarray(line.polygon, np.float32) - (x0, y0)) * (part.shape[1] / (x1 - x0), part.shape[0] / (y1 - y0))
+    corners = _middle(corners, line.orientation == "vertical", _ENOUGH * near.height)
     p0, p1, _, p3 = corners
     ratio = _STRIP / near.height
     width, height = (max(8, min(4096, round(float(np.hypot(*side)) * ratio))) for side in (p1 - p0, p3 - p0))
@@ -86,40 +89,73 @@ def _upright(rgb: np.ndarray, line: TextLine, mask: np.ndarray) -> tuple[np.ndar
     return strip, cv2.warpPerspective(marked, matrix, size, flags=cv2.INTER_NEAREST).astype(bool)
 
 
+def _middle(corners: np.ndarray, vertical: bool, most: float) -> np.ndarray:
+    """The middle part, `most` pixels long, of a quadrilateral."""
+    p0, p1, p2, p3 = corners
+    (a0, a1), (b0, b1) = ((p0, p3), (p1, p2)) if vertical else ((p0, p1), (p3, p2))
+    share = min(1.0, most / max(1.0, float(np.hypot(*(a1 - a0)))))
+    low, high = (1 - share) / 2, (1 + share) / 2
+    a, b = a0 + np.outer([low, high], a1 - a0), b0 + np.outer([low, high], b1 - b0)
+    return np.array([a[0], b[0], b[1], a[1]] if vertical else [a[0], a[1], b[1], b[0]], np.float32)
+
+
 def _fill_and_outline(
     strip: np.ndarray, lab: np.ndarray, strokes: np.ndarray, difference: np.ndarray
-) -> tuple[Colour, Colour | None, float, np.ndarray]:
-    """Fill colour, outline colour and width (strip pixels), and the fill's pixels.
+) -> tuple[Colour, Colour | None, float, np.ndarray | None]:
+    """Fill colour, outline colour and width (strip pixels), and the fill's pixels where a second colour is there.
 
-    An outline is the shallower of two clearly different colours, lies all around the deeper one, and is not just
-    the blend of fill and background that antialiasing makes.
+    The second colour is an outline where it lies all around the first, else a shadow or the side of a solid letter.
     """
     depth = cv2.distanceTransform(strokes.astype(np.uint8), cv2.DIST_L2, 5)
     core = strokes & (depth >= 0.6 * cv2.dilate(depth, np.ones((9, 9), np.uint8)))
     strong = core & (difference >= np.quantile(difference[core], 0.5)) if core.any() else strokes
-    plain = _median(strip[strong]), None, 0.0, strokes
+    plain = _median(strip[strong]), None, 0.0, None
+    parts = _two_colours(lab, strokes, depth)
+    if parts is None:
+        return plain
+    fill, other = parts
+    solid = cv2.erode(fill.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    color = _median(strip[solid if solid.any() else fill])
+    if _enclosure(fill, other) < 0.7:
+        return color, None, 0.0, fill
+    inner = other & (depth > 1.5)
+    return color, _median(strip[inner if inner.any() else other]), float(np.median(depth[fill & ~solid])), fill
+
+
+def _two_colours(lab: np.ndarray, strokes: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pixels of the letters' own colour and of a second one; None where the strokes have one colour only.
+
+    Blends of fill and background, which antialiasing makes, are no second colour.
+    """
     pixels = lab[strokes]
     if len(pixels) < 50:
-        return plain
+        return None
     order = np.argsort(np.argsort(depth[strokes], kind="stable"), kind="stable")
     labels = (2 * order >= len(pixels)).astype(np.int32)[:, None]
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
     _, labels, centres = cv2.kmeans(pixels, 2, labels, criteria, 1, cv2.KMEANS_USE_INITIAL_LABELS)
-    deeper = int(np.mean(depth[strokes][labels[:, 0] == 1]) > np.mean(depth[strokes][labels[:, 0] == 0]))
-    fill = np.zeros_like(strokes)
-    fill[strokes] = labels[:, 0] == deeper
-    shell = strokes & ~fill
-    ring = cv2.dilate(fill.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & ~fill
-    apart = float(np.linalg.norm(centres[0] - centres[1]))
+    first = np.zeros_like(strokes)
+    first[strokes] = labels[:, 0] == 1
+    second = strokes & ~first
+    if np.linalg.norm(centres[0] - centres[1]) < 25 or min(first.sum(), second.sum()) < 0.15 * strokes.sum():
+        return None
     back = np.median(lab[~strokes], axis=0)
-    edge = fill & ~cv2.erode(fill.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    if apart < 25 or shell.mean() < 0.15 * strokes.mean() or (shell & ring).sum() < 0.7 * ring.sum():
-        return plain
-    if _is_blend(centres[1 - deeper], centres[deeper], back):
-        return plain
-    inner = shell & (depth > 1.5) if (shell & (depth > 1.5)).any() else shell
-    solid = cv2.erode(fill.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    return _median(strip[solid if solid.any() else fill]), _median(strip[inner]), float(np.median(depth[edge])), fill
+    if _is_blend(centres[0], centres[1], back) or _is_blend(centres[1], centres[0], back):
+        return None
+    outlined = max(_enclosure(first, second), _enclosure(second, first)) >= 0.7
+    own = depth[first].mean() > depth[second].mean() if outlined else first.sum() > second.sum()
+    return (first, second) if own else (second, first)
+
+
+def _enclosure(inner: np.ndarray, outer: np.ndarray) -> float:
+    """Share of the ring around `inner` that `outer` fills."""
+    ring = _ring(inner)
+    return float((outer & ring).sum() / max(1, ring.sum()))
+
+
+def _ring(mask: np.ndarray) -> np.ndarray:
+    """The two pixels around a mask."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & ~mask
 
 
 def _is_blend(colour: np.ndarray, first: np.ndarray, second: np.ndarray) -> bool:
@@ -138,15 +174,15 @@ def _stroke_width(fill: np.ndarray) -> float:
 
 def _slant(fill: np.ndarray) -> float:
     """Degrees by which upright strokes lean: the shear that makes the column sums most uneven."""
-    height, width = fill.shape
-    image = fill.astype(np.float32)
+    height, width = fill.shape[0] // 2, fill.shape[1] // 2
+    image = cv2.resize(fill.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     scores = {}
     for degrees in range(-24, 25, 3):
         shear = np.tan(np.radians(degrees))
         matrix = np.array([[1, shear, -shear * height / 2], [0, 1, 0]], np.float32)
         scores[degrees] = float(cv2.warpAffine(image, matrix, (width, height)).sum(0).var())
     best = max(scores, key=lambda degrees: scores[degrees])
-    return float(best) if abs(best) >= 6 and scores[best] > 1.25 * scores[0] else 0.0
+    return float(best) if abs(best) >= 6 and scores[best] > 1.5 * scores[0] else 0.0
 
 
 def _extent(strokes: np.ndarray, axis: int) -> float:

@@ -4,10 +4,12 @@ import base64
 import binascii
 import contextlib
 import errno
+import functools
 import glob
 import io
 import re
 import uuid
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +21,12 @@ from PIL import Image, UnidentifiedImageError
 from paddle_vlm.errors import BadImage, OutputError, UsageError
 from paddle_vlm.vision.pixels import eight_bits, split_alpha, to_rgb, upright, without_backdrop
 
+# Broken EXIF is ignored here; Pillow's English remarks about it would only puzzle the user.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
 MAX_PIXELS = 100_000_000
 # Only formats that are pixels: EPS and PDF would start Ghostscript on a stranger's file.
-READABLE = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "AVIF")
+READABLE = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "AVIF")
 WRITABLE = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -103,10 +108,10 @@ def save_image(rgb: np.ndarray, like: LoadedImage | None, path: str | Path, *, a
     format_ = WRITABLE.get(path.suffix.lower())
     if format_ is None:
         raise OutputError(f"无法写入 {path}:不支持的图片后缀“{path.suffix}”。请改用 {'、'.join(WRITABLE)} 之一。")
-    if path.is_dir():
-        raise OutputError(f"无法写入 {path}:已有同名文件夹。请换一个文件名。")
-    if like is not None and like.path is not None and path.exists() and path.samefile(like.path):
-        raise OutputError(f"输出 {path} 就是输入图片,不会覆盖它。请换一个文件名。")
+    try:
+        _check_target(path, like)
+    except OSError as error:
+        raise OutputError(_why_unwritable(path, error)) from error
     options = dict(_SAVE_OPTIONS.get(format_, {}))
     if like is not None and like.icc:
         options["icc_profile"] = like.icc
@@ -204,7 +209,7 @@ def _decode(file: BinaryIO, label: str, max_pixels: int) -> LoadedImage:
     if not head:
         raise BadImage(f"图片 {label} 是空的(0 字节)。请重新下载或导出该图片。")
     try:
-        with Image.open(file, formats=READABLE) as image:
+        with Image.open(file, formats=_readable()) as image:
             _check_size(label, image.width, image.height, max_pixels)
             image.load()
             return _convert(image)
@@ -218,6 +223,12 @@ def _decode(file: BinaryIO, label: str, max_pixels: int) -> LoadedImage:
         raise BadImage(f"内存不足,无法读取图片 {label}。请先缩小。") from error
     except Exception as error:  # on corrupted data Pillow's decoders raise whatever they stumble over
         raise BadImage(f"无法读取图片 {label}:文件不完整或已损坏({error})。请重新下载或导出该图片。") from error
+
+
+@functools.cache
+def _readable() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in READABLE if name in Image.OPEN)  # AVIF and JPEG 2000 are optional in Pillow
 
 
 def _format_hint(head: bytes) -> str:
@@ -242,6 +253,13 @@ def _convert(image: Image.Image) -> LoadedImage:
     return LoadedImage(rgb, alpha, backdrop, format_, icc, exif)
 
 
+def _check_target(path: Path, like: LoadedImage | None) -> None:
+    if path.is_dir():
+        raise OutputError(f"无法写入 {path}:已有同名文件夹。请换一个文件名。")
+    if like is not None and like.path is not None and path.exists() and path.samefile(like.path):
+        raise OutputError(f"输出 {path} 就是输入图片,不会覆盖它。请换一个文件名。")
+
+
 def _write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     temporary = path.with_name(f".{path.name[-80:]}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -256,14 +274,14 @@ def _write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 
 def _why_unwritable(path: Path, error: Exception) -> str:
-    if not path.parent.is_dir():
-        return f"无法写入 {path}:文件夹 {path.parent} 不存在。请先创建它。"
     number = error.errno if isinstance(error, OSError) else None
     causes = {
         errno.ENOSPC: "磁盘空间不足。请清理空间,或写到别处",
         errno.EDQUOT: "磁盘配额已满。请清理空间,或写到别处",
         errno.EACCES: "没有写权限。请换一个可写的文件夹",
         errno.EPERM: "没有写权限。请换一个可写的文件夹",
+        errno.ENOENT: f"文件夹 {path.parent} 不存在。请先创建它",
+        errno.ENOTDIR: f"{path.parent} 不是文件夹。请换一个位置",
         errno.EROFS: "文件系统是只读的。请换一个可写的文件夹",
         errno.ENAMETOOLONG: "文件名过长。请换一个短些的名字",
     }
