@@ -54,6 +54,13 @@ class TranslatedImage:
             "seconds": {stage: round(value, 4) for stage, value in self.rendering.seconds.items()},
         }
 
+    def table(self) -> str:
+        """For the terminal, a region a line: where the English comes from, the Chinese, the English."""
+        names = {"glossary": "术语", "memory": "记忆", "model": "模型", "dictionary": "词典", "kept": "保留"}
+        rows = [(names[r.translation.source], r.region.text, r.translation.text) for r in self.regions]
+        width = max((_columns(text) for _, text, _ in rows), default=0)
+        return "\n".join(f"{source}  {text}{' ' * (width - _columns(text))}  {english}" for source, text, english in rows)
+
     def save(self, path: str | Path) -> Path:
         """Write the picture; the suffix gives the format. OutputError when that is impossible or is the input itself."""
         return save_image(self.rgb, like=self.original, path=path, alpha=self.rendering.alpha)
@@ -132,14 +139,6 @@ def _region_record(item: TranslatedRegion) -> dict[str, Any]:
 
 def _rounded(polygon: np.ndarray) -> list[list[float]]:
     return [[round(float(x), 1), round(float(y), 1)] for x, y in polygon]
-
-
-def record_table(image: TranslatedImage) -> str:
-    """A table for the terminal, a region a line: where the English comes from, the Chinese, the English."""
-    names = {"glossary": "术语", "memory": "记忆", "model": "模型", "dictionary": "词典", "kept": "保留"}
-    rows = [(names[r.translation.source], r.region.text, r.translation.text) for r in image.regions]
-    width = max((_columns(text) for _, text, _ in rows), default=0)
-    return "\n".join(f"{source}  {text}{' ' * (width - _columns(text))}  {english}" for source, text, english in rows)
 
 
 def _columns(text: str) -> int:

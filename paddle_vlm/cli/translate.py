@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from paddle_vlm.vision.image import list_images  # after --help has been answered
 
     jobs = plan_jobs(list_images(args.images, recursive=args.recursive), args.output)
-    from paddle_vlm.apps.image_translation import ImageTranslator
+    from paddle_vlm import ImageTranslator
 
     translator = ImageTranslator(
         ocr=args.ocr, translator=args.translator, glossary=args.glossary, memory=args.memory, device=args.device
@@ -142,9 +142,7 @@ def _report(result: "TranslatedImage", job: Job, args: argparse.Namespace) -> No
     if args.json:
         sys.stdout.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
     elif not _is_batch(args):
-        from paddle_vlm.apps.image_translation import record_table
-
-        sys.stdout.write(record_table(result) + f"\n{job.source} -> {job.picture}({result.rendering.seconds['total']:.2f} 秒)\n")
+        sys.stdout.write(result.table() + f"\n{job.source} -> {job.picture}({result.rendering.seconds['total']:.2f} 秒)\n")
 
 
 def _is_batch(args: argparse.Namespace) -> bool:

@@ -40,10 +40,10 @@ class GRU(nn.Layer):
         z = self.input(x)
         # A shut update gate holds the zero state through the padding, so a reversed row starts clean at its end.
         shut = paddle.concat([-1e4 * padding.expand([-1, -1, self.hidden]), paddle.zeros_like(z[..., self.hidden :])], -1)
-        gates, candidates = paddle.split(z + shut, [2 * self.hidden, self.hidden], -1)
+        z, cut = z + shut, 2 * self.hidden
         state, states = paddle.zeros([x.shape[1], self.hidden]), []
-        for gate, candidate in zip(gates.unbind(0), candidates.unbind(0), strict=True):
-            update, reset = paddle.split(F.sigmoid(gate + self.gates(state)), 2, -1)
+        for gate, candidate in zip(z[..., :cut].unbind(0), z[..., cut:].unbind(0), strict=True):
+            update, reset = F.sigmoid(gate + self.gates(state)).chunk(2, -1)
             new = paddle.tanh(candidate + self.candidate(reset * state))
             state = state + update * (new - state)
             states.append(state)

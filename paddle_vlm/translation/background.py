@@ -101,9 +101,9 @@ def length(vectors: np.ndarray) -> np.ndarray:
 def spread_into(values: np.ndarray, known: np.ndarray, radius: float) -> np.ndarray:
     """Average of the known `values` [h, w, C] around each pixel, 0 where none is near (normalised convolution)."""
     weight = known.astype(np.float32)
-    size = (2 * max(1, round(radius / 2)) + 1,) * 2
+    size = (2 * max(1, round(0.6 * radius)) + 1,) * 2
     total, amount = values * weight[..., None], weight
-    for _ in range(3):
+    for _ in range(2):
         total, amount = cv2.blur(total, size), cv2.blur(amount, size)
     total = total.reshape(values.shape)
     return total / np.maximum(amount, 1e-6)[..., None] * np.minimum(1, amount * 1e4)[..., None]
@@ -124,7 +124,7 @@ def membrane(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(known[..., None], values, smooth)
 
 
-def fit_surface(pixels: np.ndarray, valid: np.ndarray, samples: int = 2000) -> Surface | None:
+def fit_surface(pixels: np.ndarray, valid: np.ndarray, samples: int = 1200) -> Surface | None:
     """Fit value = quadratic(x, y) to `pixels` float32 [h, w, C] where `valid` [h, w]; None with too few pixels.
 
     Iteratively reweighted least squares with Tukey's biweight, so that up to about a third of foreign pixels
@@ -144,7 +144,7 @@ def fit_surface(pixels: np.ndarray, valid: np.ndarray, samples: int = 2000) -> S
     # The small ridge keeps curvature out where the samples do not call for it (a thin band, one side only).
     ridge = np.diag(np.array([0, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2], np.float32))
     coefficients = np.zeros((6, target.shape[1]), np.float32)
-    for _ in range(5):
+    for _ in range(4):
         limit = 4.7 * max(0.5, 1.48 * float(np.median(residual)))
         weight = np.clip(1 - (residual / limit) ** 2, 0, 1) ** 2
         left = terms * weight[:, None]

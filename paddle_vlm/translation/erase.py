@@ -69,24 +69,23 @@ def _strokes(rgb: np.ndarray, near: Neighbourhood, foreign: np.ndarray) -> np.nd
     surface = fit_background(lab, free & (near.outside <= max(3.0, 0.3 * height)), height)
     if surface is None:
         return _grown(seeds, max(1.0, 0.05 * height))
-    surface = _without_halo(lab, near, free, surface)
+    glow = _ground_beyond_glow(lab, near, free)
+    surface, reach = (glow, 0.6) if glow is not None else (surface, 0.22)
     if surface.spread > 6:  # textured: a smooth surface does not tell strokes from background
         return _grown(_thin_strokes(lab, seeds, free, near), max(2.0, 0.06 * height))
-    strokes = _grown_to_background(lab, seeds, surface, near, foreign)
-    # Once more from cleaner pixels: the first surface has seen shadows as background.
-    free = ~_grown(strokes, max(1.0, 0.1 * height)) & ~foreign
-    surface = fit_background(lab, free & (near.outside <= max(4.0, 0.5 * height)), height) or surface
-    strokes |= _grown_to_background(lab, seeds, surface, near, foreign)
+    zone = _grown(seeds, max(2.0, reach * height)) & ~foreign
+    strokes = _attached(seeds, seeds | (_unlike(lab, surface) & zone), near)
+    # Once more from cleaner pixels of the same ground: the first surface has seen shadows as background.
+    same = length(lab - surface.values) < max(8.0, 6 * surface.spread)
+    free = same & ~_grown(strokes, max(1.0, 0.1 * height)) & ~foreign & (near.outside <= max(4.0, 0.5 * height))
+    surface = fit_background(lab, free, height) or surface
+    strokes |= _attached(seeds, seeds | (_unlike(lab, surface) & zone), near)
     passing = (length(lab - surface.values) > 6 * max(1.0, surface.spread)) & (near.outside > 0)
     return _grown(strokes, max(2.0, 0.06 * height)) & ~_grown(passing & ~strokes, 1.0) | strokes
 
 
-def _grown_to_background(
-    lab: np.ndarray, seeds: np.ndarray, surface: Surface, near: Neighbourhood, foreign: np.ndarray
-) -> np.ndarray:
-    """The seeds and what is attached to them, up to where the picture is as the surface says."""
-    difference = length(lab - surface.values)
-    return _attached(seeds, seeds | ((difference > max(3.0, 3.0 * surface.spread)) & ~foreign), near)
+def _unlike(lab: np.ndarray, surface: Surface) -> np.ndarray:
+    return length(lab - surface.values) > max(3.0, 3.0 * surface.spread)
 
 
 def _thin_strokes(lab: np.ndarray, seeds: np.ndarray, free: np.ndarray, near: Neighbourhood) -> np.ndarray:
@@ -123,8 +122,8 @@ def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) ->
     outer = (near.outside > 0) & (near.outside <= max(2.0, 0.2 * height)) & ~foreign
     core = near.inside > 0
     samples = lab[core | outer]
-    centres = _main_colours(samples[:: max(1, len(samples) // 3000)])
-    labels = np.argmin([length(lab - centre) for centre in centres], axis=0)
+    centres = _main_colours(samples[:: max(1, len(samples) // 1200)])
+    labels = np.argmin((centres**2).sum(1) - 2 * lab @ centres.T, axis=2)
     share_core, share_inner, share_outer = (
         np.bincount(labels[where], minlength=len(centres)) / max(1, where.sum()) for where in (core, inner, outer)
     )
@@ -142,28 +141,28 @@ def _main_colours(samples: np.ndarray) -> np.ndarray:
     labels = (order * _COLOURS // max(1, len(samples))).astype(np.int32)
     if len(np.unique(labels)) < _COLOURS:
         return samples.mean(0, keepdims=True)
-    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 10, 0.5)
     flags = cv2.KMEANS_USE_INITIAL_LABELS
     return cv2.kmeans(np.ascontiguousarray(samples), _COLOURS, labels[:, None], criteria, 1, flags)[2]
 
 
-def _without_halo(lab: np.ndarray, near: Neighbourhood, free: np.ndarray, surface: Surface) -> Surface:
-    """The surface farther out, where what surrounds the strokes is a glow that fades into it; else `surface`.
+def _ground_beyond_glow(lab: np.ndarray, near: Neighbourhood, free: np.ndarray) -> Surface | None:
+    """The surface farther out, where what surrounds the strokes is a glow that fades into it; else None.
 
-    A glow passes through all shades between the two, the edge of a label or panel jumps.
+    A glow shows all shades from the strokes outwards; a label is of one shade up to its edge, and then jumps.
     """
     height = near.height
     far = fit_surface(lab, free & (near.outside > 0.5 * height))
     if far is None or far.spread > 3:
-        return surface
+        return None
     difference = length(lab - far.values)
     close = free & (near.outside > 0) & (near.outside <= max(2.0, 0.1 * height))
-    amplitude = float(np.median(difference[close])) if close.any() else 0.0
     ring = free & (near.outside > 0.1 * height) & (near.outside <= 0.4 * height)
-    if amplitude < 6 or not ring.any():
-        return surface
+    if not close.any() or not ring.any():
+        return None
+    low, amplitude, high = np.quantile(difference[close], (0.25, 0.5, 0.75))
     shades = (difference[ring] > 0.15 * amplitude) & (difference[ring] < 0.85 * amplitude)
-    return far if shades.mean() > 0.25 else surface
+    return far if amplitude > 6 and high - low > 0.2 * amplitude and shades.mean() > 0.25 else None
 
 
 def _attached(seeds: np.ndarray, candidates: np.ndarray, near: Neighbourhood) -> np.ndarray:
@@ -255,17 +254,20 @@ def _grain(part: np.ndarray, hole: np.ndarray, known: np.ndarray, height: float,
     """Fine structure of known pixels moved into the hole in whole patches, which keeps the grain's own pattern."""
     pixels = part.astype(np.float32)
     rough = pixels - spread_into(pixels, known, 3.0)
-    usable = known & ~_grown(~known, 1.0) & (length(rough) < 3 * spread)
+    odd = known & (length(rough) > 3 * spread)
+    usable = known & ~_grown(~known, 1.0) & ~_grown(odd, 3.0)
     grain = np.zeros_like(rough)
     todo = hole.copy()
-    step = max(3, round(0.06 * height))
-    for distance in range(step, max(2 * step, round(height)), step):
-        for dy, dx in ((0, distance), (0, -distance), (distance, 0), (-distance, 0)):
-            now = todo & _moved(usable, dy, dx)
+    reach = max(12.0, height)
+    for turn in range(60):  # directions by the golden angle, farther and farther: no pattern repeats itself
+        distance, angle = 3 + reach * turn / 60, 2.39996 * turn
+        dy, dx = round(distance * np.sin(angle)), round(distance * np.cos(angle))
+        now = todo & _moved(usable, dy, dx)
+        if now.any():
             grain[now] = _moved(rough, dy, dx)[now]
             todo &= ~now
-        if not todo.any():
-            break
+            if not todo.any():
+                break
     return grain
 
 

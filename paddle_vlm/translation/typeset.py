@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -35,12 +35,33 @@ class Placement:
 
 @dataclass(frozen=True)
 class _Plan:
+    """One way to set a region."""
+
     frame: Frame
     box: Box
     fit: Fit
     align: Alignment
     turned: bool
     score: float
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be set, and its surroundings: as they are, and for vertical text also as one reads downwards."""
+
+    region: Region
+    text: str
+    style: TextStyle
+    rooms: tuple[Room, ...]
+    align: Alignment = "left"
+
+    @property
+    def vertical(self) -> bool:
+        return len(self.rooms) > 1
+
+    @property
+    def polygons(self) -> list[np.ndarray]:
+        return [line.polygon for line in self.region.lines]
 
 
 def typeset(
@@ -65,81 +86,82 @@ def typeset(
     Raises:
         ValueError: when the three lists differ in length.
     """
-    jobs = list(zip(regions, (settable(text) or "?" for text in texts), styles, strict=True))
+    jobs = [
+        _Job(region, settable(text) or "?", style, _rooms(canvas, region, style))
+        for region, text, style in zip(regions, texts, styles, strict=True)
+    ]
     result = canvas.copy()
     kept = [line.polygon for region in obstacles for line in region.lines]
-    rooms = [_rooms(canvas, region, style) for region, _, style in jobs]
-    aligns = alignments(regions, styles, [own[-1] for own in rooms], kept)
-    outlines = [[line.polygon for line in region.lines] for region in regions]
-    drafts = []
-    for i, job in enumerate(jobs):
-        others = [p for j, polygons in enumerate(outlines) if j != i for p in polygons]
-        drafts.append(_plans([room.around(kept, others) for room in rooms[i]], *job[1:], aligns[i]))
-    turned = _common_turns(drafts, regions, styles)
+    aligns = alignments(regions, styles, [job.rooms[-1] for job in jobs], kept)
+    jobs = [replace(job, align=align) for job, align in zip(jobs, aligns, strict=True)]
+    drafts = [_plans(job, kept, [p for other in jobs if other is not job for p in other.polygons]) for job in jobs]
+    turned = _common_turns(jobs, drafts)
     drafts = [[plan for plan in plans if plan.turned == turn] for plans, turn in zip(drafts, turned, strict=True)]
-    limits = _common_sizes([_best(plans).fit.size for plans in drafts], regions, styles)
+    limits = _common_sizes(jobs, [_best(plans).fit.size for plans in drafts])
     placements: list[Placement] = []
-    for i, (region, text, style) in enumerate(jobs):
+    for i, job in enumerate(jobs):
         taken = kept + [placement.polygon for placement in placements]
-        waiting = [p for polygons in outlines[i + 1 :] for p in polygons]
-        plans = _plans([room.around(taken, waiting) for room in rooms[i]], text, style, aligns[i], limits[i])
-        plan = _best([plan for plan in plans if plan.turned == turned[i]])
-        block = _block(plan, region, style, _legible_colour(canvas, plan, style))
+        waiting = [polygon for other in jobs[i + 1 :] for polygon in other.polygons]
+        plan = _best([plan for plan in _plans(job, taken, waiting, limits[i]) if plan.turned == turned[i]])
+        block = _block(plan, job, _legible_colour(canvas, plan, job.style))
         draw_block(result, block)
         placements.append(Placement(ink_polygon(block), plan.fit.size, list(plan.fit.lines), block.color))
     return result, placements
 
 
-def _rooms(canvas: np.ndarray, region: Region, style: TextStyle) -> list[Room]:
-    """The surroundings as they are, and for vertical text as they are when one reads downwards."""
+def _rooms(canvas: np.ndarray, region: Region, style: TextStyle) -> tuple[Room, ...]:
     upright = Frame.of(region)
     frames = [upright, upright.turned()] if region.lines[0].orientation == "vertical" else [upright]
-    return [Room(canvas, frame, style.height) for frame in frames]
+    return tuple(Room(canvas, frame, style.height) for frame in frames)
 
 
-def _plans(rooms: Sequence[Room], text: str, style: TextStyle, align: Alignment, limit: float = np.inf) -> list[_Plan]:
+def _plans(job: _Job, taken: Sequence[np.ndarray], waiting: Sequence[np.ndarray], limit: float = np.inf) -> list[_Plan]:
     """All settings of one region worth comparing, upright and for vertical text turned by 90 degrees too."""
-    target = min(limit, style.height * 1.04)
-    least = max(_LEAST, min(_LEGIBLE, 0.5 * target), 0.35 * style.height)
+    target = min(limit, job.style.height * 1.04)
+    least = max(_LEAST, min(_LEGIBLE, 0.5 * target), 0.35 * job.style.height)
     plans = []
-    for turned, room in enumerate(rooms):
-        side: Alignment = "center" if len(rooms) > 1 and not turned else align
+    for turned, empty in enumerate(job.rooms):
+        room = empty.around(taken, waiting)
         own = room.clear_of_taken(room.box)
-        found = [
-            _scored(
-                room, own, box, side, bool(turned), fit_text(text, face, box.width, box.height, share * target), target
-            )
-            for box in _boxes(room, own, side)
-            for face in (Face(style.bold), Face(style.bold, condensed=True))
+        align: Alignment = "center" if job.vertical and not turned else job.align
+        fits = [
+            (box, fit_text(job.text, face, box.width, box.height, share * target))
+            for box in _boxes(room, own, align)
+            for face in (Face(job.style.bold), Face(job.style.bold, condensed=True))
             for share in (1.0, 0.85, 0.7)
         ]
-        if max(plan.fit.size for plan in found) < least:
-            found += _squeezed(found, room, own, text, least, target)
-        plans += found
+        if max(fit.size for _, fit in fits) < least:
+            fits += _squeezed(job, room, own, {box for box, _ in fits}, least)
+        rows = len(job.region.lines) if not job.vertical or turned else 3
+        plans += [_Plan(room.frame, box, fit, align, bool(turned), _score(fit, own, rows, target)) for box, fit in fits]
     return plans
 
 
-def _scored(room: Room, own: Box, box: Box, side: Alignment, turned: bool, fit: Fit, target: float) -> _Plan:
-    """Large type is good; leaving the region's own box, condensed letters and illegible sizes are not."""
-    spread = max(fit.width, own.width) * max(fit.height, own.height) / max(1.0, own.width * own.height) - 1
-    score = fit.size / target / (1 + 0.4 * spread) * (0.93 if fit.face.condensed else 1.0)
-    if room.box.height > 2 * room.box.width:  # one word to a line down a narrow column reads badly
-        score *= min(1.0, 3 / len(fit.lines)) ** 0.5
-    return _Plan(room.frame, box, fit, side, turned, score * min(1.0, fit.size / _LEGIBLE))
+def _score(fit: Fit, own: Box, rows: int, target: float) -> float:
+    """Large type is good; leaving the region's own box, more lines than before, condensed or tiny letters are not."""
+    wider, taller = max(1.0, fit.width / max(1.0, own.width)), max(1.0, fit.height / max(1.0, own.height))
+    score = fit.size / target / (1 + 0.25 * (wider - 1) + 0.4 * (taller - 1))
+    score *= min(1.0, rows / len(fit.lines)) ** 0.35
+    return score * (0.93 if fit.face.condensed else 1.0) * min(1.0, fit.size / _LEGIBLE)
 
 
-def _squeezed(plans: Sequence[_Plan], room: Room, own: Box, text: str, least: float, target: float) -> list[_Plan]:
-    """When nothing legible fits: words divided, then space on uneven ground as well."""
+def _shifted(fit: Fit, own: Box, box: Box, align: Alignment) -> bool:
+    """Whether the text would have to leave the edge or the middle on which it stood."""
+    if align == "center":
+        return fit.width > 2 * min((own.x0 + own.x1) / 2 - box.x0, box.x1 - (own.x0 + own.x1) / 2) + 1
+    return fit.width > (box.x1 - own.x0 if align == "left" else own.x1 - box.x0) + 1
+
+
+def _squeezed(job: _Job, room: Room, own: Box, boxes: set[Box], least: float) -> list[tuple[Box, Fit]]:
+    """When nothing legible fits: words divided, and space on uneven ground."""
     (left, top, right, bottom), _ = room.margins(own, anywhere=True)
-    wide = Box(own.x0 - left, own.y0, own.x1 + right, own.y1)
-    boxes = {plan.box for plan in plans} | {wide, Box(own.x0, own.y0 - top, own.x1, own.y1 + bottom)}
-    found = []
-    for box in boxes:
-        for face in {plan.fit.face for plan in plans}:
-            for wording in (text, hyphenated(text, face, box.width / least)):
-                fit = fit_text(wording, face, box.width, box.height, min(target, 1.2 * least))
-                found.append(_scored(room, own, box, plans[0].align, plans[0].turned, fit, target))
-    return found
+    more = {Box(own.x0 - left, own.y0, own.x1 + right, own.y1), Box(own.x0, own.y0 - top, own.x1, own.y1 + bottom)}
+    fits = []
+    for box in boxes | more:
+        for face in (Face(job.style.bold), Face(job.style.bold, condensed=True)):
+            for text in (job.text, hyphenated(job.text, face, box.width / least)):
+                fits.append((box, fit_text(text, face, box.width, box.height, 1.2 * least)))
+    return fits
 
 
 def _best(plans: Sequence[_Plan]) -> _Plan:
@@ -165,46 +187,46 @@ def _boxes(room: Room, own: Box, align: Alignment) -> list[Box]:
     return boxes
 
 
-def _common_turns(
-    drafts: Sequence[Sequence[_Plan]], regions: Sequence[Region], styles: Sequence[TextStyle]
-) -> list[bool]:
+def _common_turns(jobs: Sequence[_Job], drafts: Sequence[Sequence[_Plan]]) -> list[bool]:
     """For each region whether its text is turned: vertical columns of one size are all set the same way.
 
     Upright text is easier to read, so it may be a quarter smaller.
     """
-    turned = []
-    for region, style in zip(regions, styles, strict=True):
-        gain = 0.0
-        for other, other_style, plans in zip(regions, styles, drafts, strict=True):
-            alike = other.orientation == region.orientation
-            if alike and abs(other_style.height - style.height) < 0.3 * style.height and plans[-1].turned:
-                upright = max(plan.score for plan in plans if not plan.turned)
-                gain += float(np.log(max(plan.score for plan in plans if plan.turned) / upright / 1.3))
-        turned.append(region.lines[0].orientation == "vertical" and gain > 0)
-    return turned
+    gains = []
+    for job, plans in zip(jobs, drafts, strict=True):
+        best = [max((plan.score for plan in plans if plan.turned == turned), default=1.0) for turned in (False, True)]
+        gains.append(float(np.log(best[1] / best[0] / 1.3)) if job.vertical else 0.0)
+    return [
+        job.vertical and sum(gain for other, gain in zip(jobs, gains, strict=True) if _alike(job, other, 0.3)) > 0
+        for job in jobs
+    ]
 
 
-def _common_sizes(sizes: Sequence[float], regions: Sequence[Region], styles: Sequence[TextStyle]) -> list[float]:
+def _common_sizes(jobs: Sequence[_Job], sizes: Sequence[float]) -> list[float]:
     """An upper limit for each region, so that texts that were alike stay alike where their lengths differ."""
     limits = []
-    for region, style, size in zip(regions, styles, sizes, strict=True):
+    for job, size in zip(jobs, sizes, strict=True):
         alike = [
             other_size
-            for other, other_style, other_size in zip(regions, styles, sizes, strict=True)
-            if other.orientation == region.orientation
-            and abs(other_style.height - style.height) < 0.12 * style.height
-            and other_style.bold == style.bold
-            and np.abs(np.subtract(other_style.color, style.color)).max() < 40
+            for other, other_size in zip(jobs, sizes, strict=True)
+            if _alike(job, other, 0.12)
+            and other.style.bold == job.style.bold
+            and np.abs(np.subtract(other.style.color, job.style.color)).max() < 40
         ]
         shared = [value for value in alike if value >= 0.75 * float(np.median(alike))]
         limits.append(max(size * 0.75, min(shared), _LEAST))
     return limits
 
 
-def _block(plan: _Plan, region: Region, style: TextStyle, color: Colour) -> Block:
+def _alike(first: _Job, second: _Job, tolerance: float) -> bool:
+    same = first.vertical == second.vertical
+    return same and abs(first.style.height - second.style.height) <= tolerance * first.style.height
+
+
+def _block(plan: _Plan, job: _Job, color: Colour) -> Block:
     """Baselines inside the plan's box: along the original's edge or middle, at the original's height."""
-    fit, box, own = plan.fit, plan.box, plan.frame.box
-    paragraph = len(region.lines) > 1 and plan.align == "left" and region.orientation == "horizontal"
+    fit, box, own, style = plan.fit, plan.box, plan.frame.box, job.style
+    paragraph = len(job.region.lines) > 1 and plan.align == "left" and not job.vertical
     middle = (own.y0 + own.y1) / 2
     top = own.y0 if paragraph else middle - fit.height / 2
     if len(fit.lines) == 1 and not paragraph:
@@ -213,8 +235,12 @@ def _block(plan: _Plan, region: Region, style: TextStyle, color: Colour) -> Bloc
     lines = []
     for number, line in enumerate(fit.lines):
         width = fit.face.width(line) * fit.size
-        x = {"left": own.x0, "center": (own.x0 + own.x1 - width) / 2, "right": own.x1 - width}[plan.align]
-        x = min(max(x, box.x0), box.x1 - width)
+        if plan.align == "left":
+            x = max(box.x0, min(own.x0, box.x1 - fit.width))
+        elif plan.align == "right":
+            x = min(box.x1, max(own.x1, box.x0 + fit.width)) - width
+        else:
+            x = max(box.x0, min((own.x0 + own.x1 - width) / 2, box.x1 - width))
         lines.append((line, x, top + (ASCENT + number * LEADING) * fit.size))
     outline = style.outline_color if style.outline_width >= 0.5 else None
     width = min(style.outline_width * fit.size / style.height, 0.06 * fit.size) if outline else 0.0
