@@ -1,13 +1,13 @@
 """Draw scenes with known Chinese text: `python benchmarks/scenes.py --out DIR --count 60 [--size 1280x960]`.
 
 DIR then holds the pictures, `gt.tsv` (file, lines joined by `|`) and `lines.json` (polygon and style of every line).
-Signs, menus, notices, couplets, posters and texts on pictures, on even, graded, grained and patterned grounds, straight,
-turned and in perspective. The same seed draws the same scene.
+Signs, menus, notices, couplets, posters and texts on pictures, on even, graded, grained and patterned grounds,
+straight, turned and in perspective. The same seed draws the same scene.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -99,7 +99,7 @@ def _write(
     extra = 2 * ((pen.outline[1] if pen.outline else 0) + 0.12 * pen.size) + 2
     boxes = np.array([np.add(font.getbbox(c, anchor="ls"), (x, y, x, y)) for c, x, y in glyphs])
     low, high = boxes[:, :2].min(0) - extra, boxes[:, 2:].max(0) + extra
-    tile_size = tuple(int(v) for v in np.ceil(high - low))
+    tile_size = (int(np.ceil(high[0] - low[0])), int(np.ceil(high[1] - low[1])))
     heavy = 0.028 * 2 * pen.size if pen.bold else 0.0
     layers: list[tuple[Colour, float, float, float]] = [(pen.color, heavy, 0.0, 1.0)]
     if pen.outline:
@@ -279,7 +279,8 @@ def _couplet(rng: Draw, width: int, height: int) -> Scene:
 def _poster(rng: Draw, width: int, height: int) -> Scene:
     scene = _new(_ground(rng, width, height, ["gradient", "bokeh"]))
     head, sub = _pick(rng, SLOGANS, 2)
-    color = tuple(int(v) for v in rng.choice([[255, 255, 255], [255, 230, 90], [255, 90, 70], [60, 200, 255]]))
+    colors: list[Colour] = [(255, 255, 255), (255, 230, 90), (255, 90, 70), (60, 200, 255)]
+    color = colors[int(rng.integers(len(colors)))]
     edge = ((255, 255, 255), (140, 16, 40)) if sum(color) < 500 else ((140, 16, 40), (20, 40, 120))
     outline = edge[int(rng.integers(2))]
     view = _view(rng, (width, height), width, height, float(rng.choice([0, 0, -8, 8])), 0.0)

@@ -41,7 +41,7 @@ def alignments(
         result.append(
             _of_lines(lines, style.height)
             or _of_peers(peers, style.height)
-            or _in_panel(rooms[i].around([*kept, *others]), style.height)
+            or _in_panel(rooms[i], rooms[i].around([*kept, *others]), style.height)
         )
     return result
 
@@ -81,7 +81,9 @@ def _of_peers(spans: np.ndarray, height: float) -> Alignment | None:
     return best if votes[best] else None
 
 
-def _in_panel(room: Room, height: float) -> Alignment:
-    (left, _, right, _), ends = room.margins(room.box)
-    even = abs(left - right) < 0.15 * (left + right) + 0.4 * height
-    return "center" if even and ends[0] == ends[2] else "left"
+def _in_panel(empty: Room, room: Room, height: float) -> Alignment:
+    """In the middle of the even ground around it, or of the picture, or not."""
+    for (left, _, right, _), ends in (room.margins(room.box), empty.margins(room.box, anywhere=True)):
+        if abs(left - right) < 0.15 * (left + right) + 0.4 * height and ends[0] == ends[2]:
+            return "center"
+    return "left"

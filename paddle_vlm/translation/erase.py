@@ -23,24 +23,28 @@ if TYPE_CHECKING:
 
 # Distances are in glyph heights, colour differences in CIE Lab units.
 _MARGIN = 0.8  # how far around a line is looked at; a glow may reach 0.6
-_WORK_HEIGHT = 48.0  # strokes are found, and the background is modelled, at this glyph height at most (pixels)
+_WORK_HEIGHT = 40.0  # strokes are found, and the background is modelled, at this glyph height at most (pixels)
 _COLOURS = 5
 
 
-def glyph_mask(rgb: np.ndarray, lines: Sequence[TextLine]) -> np.ndarray:
+def glyph_mask(rgb: np.ndarray, lines: Sequence[TextLine], kept: Sequence[TextLine] = ()) -> np.ndarray:
     """Mark the strokes of `lines` with their antialiasing, outline, shadow and glow.
 
     Args:
         rgb: uint8 [H, W, 3].
         lines: polygons in pixels of `rgb`.
+        kept: lines that stay in the picture; none of their strokes is marked.
 
     Returns:
         bool [H, W]. Pixels far from every polygon are never marked, nor are borders and pictures that pass by.
     """
     mask = np.zeros(rgb.shape[:2], bool)
     owners = np.zeros(rgb.shape[:2], np.uint16)
-    for number, line in enumerate(lines, 1):
-        cv2.fillConvexPoly(owners, np.round(line.polygon).astype(np.int32), number)
+    for number, line in enumerate([*lines, *kept], 1):
+        corners = np.round(line.polygon).astype(np.int32)
+        cv2.fillConvexPoly(owners, corners, number)
+        if number > len(lines):  # a detector's box may cut the glyphs' edges: what is kept is kept whole
+            cv2.polylines(owners, [corners], True, number, thickness=max(1, round(0.25 * _height(line))))
     for number, line in enumerate(lines, 1):
         near = Neighbourhood.of(line, rgb.shape, _MARGIN, _WORK_HEIGHT)
         owner = _nearest(owners, near)
@@ -49,7 +53,14 @@ def glyph_mask(rgb: np.ndarray, lines: Sequence[TextLine]) -> np.ndarray:
         if near.scale < 1:
             strokes = cv2.resize(strokes.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 0.1
         mask[y0:y1, x0:x1] |= strokes
-    return mask
+    return mask & (owners <= len(lines))
+
+
+def _height(line: TextLine) -> float:
+    """The shorter side of a line's box, in pixels."""
+    return float(
+        min(np.linalg.norm(line.polygon[1] - line.polygon[0]), np.linalg.norm(line.polygon[3] - line.polygon[0]))
+    )
 
 
 def _nearest(labels: np.ndarray, near: Neighbourhood) -> np.ndarray:
@@ -70,16 +81,16 @@ def _strokes(rgb: np.ndarray, near: Neighbourhood, foreign: np.ndarray) -> np.nd
     if surface is None:
         return _grown(seeds, max(1.0, 0.05 * height))
     glow = _ground_beyond_glow(lab, near, free)
-    surface, reach = (glow, 0.6) if glow is not None else (surface, 0.22)
+    surface, reach = (glow, 0.6) if glow is not None else (surface, 0.3)
     if surface.spread > 6:  # textured: a smooth surface does not tell strokes from background
         return _grown(_thin_strokes(lab, seeds, free, near), max(2.0, 0.06 * height))
-    zone = _grown(seeds, max(2.0, reach * height)) & ~foreign
-    strokes = _attached(seeds, seeds | (_unlike(lab, surface) & zone), near)
+    zone = _grown(seeds, max(3.0, reach * height)) & (near.outside <= 0.65 * height)
+    strokes = _attached(seeds, _unlike(lab, surface) & ~foreign, zone, near)
     # Once more from cleaner pixels of the same ground: the first surface has seen shadows as background.
     same = length(lab - surface.values) < max(8.0, 6 * surface.spread)
     free = same & ~_grown(strokes, max(1.0, 0.1 * height)) & ~foreign & (near.outside <= max(4.0, 0.5 * height))
     surface = fit_background(lab, free, height) or surface
-    strokes |= _attached(seeds, seeds | (_unlike(lab, surface) & zone), near)
+    strokes |= _attached(seeds, _unlike(lab, surface) & ~foreign, zone, near)
     passing = (length(lab - surface.values) > 6 * max(1.0, surface.spread)) & (near.outside > 0)
     return _grown(strokes, max(2.0, 0.06 * height)) & ~_grown(passing & ~strokes, 1.0) | strokes
 
@@ -149,35 +160,33 @@ def _main_colours(samples: np.ndarray) -> np.ndarray:
 def _ground_beyond_glow(lab: np.ndarray, near: Neighbourhood, free: np.ndarray) -> Surface | None:
     """The surface farther out, where what surrounds the strokes is a glow that fades into it; else None.
 
-    A glow shows all shades from the strokes outwards; a label is of one shade up to its edge, and then jumps.
+    A glow falls off from the strokes outwards from the start; a label keeps its shade up to its edge.
     """
     height = near.height
     far = fit_surface(lab, free & (near.outside > 0.5 * height))
     if far is None or far.spread > 3:
         return None
-    difference = length(lab - far.values)
-    close = free & (near.outside > 0) & (near.outside <= max(2.0, 0.1 * height))
-    ring = free & (near.outside > 0.1 * height) & (near.outside <= 0.4 * height)
-    if not close.any() or not ring.any():
+    difference, distance = length(lab - far.values), near.outside / height
+    rings = [free & (distance > start) & (distance <= start + 0.1) for start in (0.0, 0.1, 0.2, 0.4)]
+    if not all(ring.any() for ring in rings):
         return None
-    low, amplitude, high = np.quantile(difference[close], (0.25, 0.5, 0.75))
-    shades = (difference[ring] > 0.15 * amplitude) & (difference[ring] < 0.85 * amplitude)
-    return far if amplitude > 6 and high - low > 0.2 * amplitude and shades.mean() > 0.25 else None
+    first, second, third, last = (float(np.median(difference[ring])) for ring in rings)
+    fades = first > 6 and second < 0.85 * first and third < 0.85 * second and last < 0.3 * first
+    return far if fades else None
 
 
-def _attached(seeds: np.ndarray, candidates: np.ndarray, near: Neighbourhood) -> np.ndarray:
-    """Connected parts of `candidates` that belong to the line.
+def _attached(seeds: np.ndarray, candidates: np.ndarray, zone: np.ndarray, near: Neighbourhood) -> np.ndarray:
+    """The seeds and the connected parts of `candidates` that belong to them.
 
-    A part that ends within the neighbourhood is taken whole; of a part that runs on beyond it (a border, a picture)
-    only what is close to the seeds.
+    A part that ends within the zone (an outline, a shadow) is taken whole; of a part that runs on beyond it (a border,
+    a picture behind the text) only what is close to the seeds.
     """
     height = near.height
-    _, labels = cv2.connectedComponents(candidates.astype(np.uint8), connectivity=8)
+    _, labels = cv2.connectedComponents((candidates | seeds).astype(np.uint8), connectivity=8)
     count = labels.max() + 1
-    touches = np.zeros(count, bool)
+    touches, runs_on = np.zeros(count, bool), np.zeros(count, bool)
     touches[np.unique(labels[seeds | (near.inside > 0)])] = True
-    runs_on = np.zeros(count, bool)
-    runs_on[np.unique(labels[near.outside > 0.65 * height])] = True
+    runs_on[np.unique(labels[~zone])] = True
     touches[0] = False
     close = _grown(seeds, max(1.0, 0.08 * height)) & (near.outside <= 0.15 * height)
     return (touches & ~runs_on)[labels] | ((touches & runs_on)[labels] & close) | seeds

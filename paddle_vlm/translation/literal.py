@@ -64,7 +64,7 @@ class LiteralWriter:
             return self._signs[text]
         senses = self._cedict.senses(text) if len(text) > 1 else []
         short = [sense for sense in senses if len(sense.split()) <= 6]
-        return _bare(short[0]) if short else None
+        return _bare(short[0].split(", ")[0]) if short else None
 
     def write(self, text: str) -> Literal:
         """A line without the user's terms -> its words in English."""
@@ -147,7 +147,7 @@ class LiteralWriter:
         return " ".join(self._sense(Hint(part, "n", ()))[0] for part in found)
 
     def _has(self, part: str, length: int) -> bool:
-        return part in _WORDS or part in self._signs or (1 < length and part in self._cedict)
+        return part in _WORDS or part in self._signs or (1 < length and bool(self._cedict.senses(part)))
 
 
 def _title(text: str) -> str:

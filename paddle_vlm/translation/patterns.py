@@ -20,6 +20,7 @@ COUNTED = {
 }  # fmt: skip
 SAME_PLURAL = ("yuan", "jin")
 PLURALS = {"person": "people", "box": "boxes"}
+MYRIADS = {"千": 10**3, "万": 10**4, "亿": 10**8}
 _NUMBER = r"\d+(?:[,.]\d+)*"
 
 
@@ -46,6 +47,12 @@ def _counted(match: re.Match[str]) -> str:
     return f"{match['number']} {one if match['number'] == '1' else many}"
 
 
+def _large(match: re.Match[str]) -> str:
+    value = float(match["number"].replace(",", "")) * MYRIADS[match["myriad"]]
+    written = f"{value:,.0f}" if value < 10**6 else f"{value / 10**6:g} million"
+    return f"{written} {(COUNTED | {'平方米': 'm²', '': ''})[match['unit'] or '']}".strip()
+
+
 def _discount(match: re.Match[str]) -> str:
     """8折 is eight tenths of the price, 8.5折 and 85折 are 85 %."""
     tenths = float(match["number"])
@@ -59,6 +66,7 @@ _RULES: list[tuple[str, Callable[[re.Match[str]], str]]] = [
     (r"(?:星期|周|礼拜)(?P<day>[一二三四五六日天])", lambda match: WEEKDAYS[match["day"]]),
     (rf"(?P<sign>[¥￥]) ?(?P<number>{_NUMBER})(?: ?元)?(?: ?[/每] ?(?P<per>{_either(COUNTED | UNITS)}))?", _price),
     (rf"(?P<sign>)(?P<number>{_NUMBER}) ?元(?: ?[/每] ?(?P<per>{_either(COUNTED | UNITS)}))?", _price),
+    (rf"(?P<number>{_NUMBER}) ?(?P<myriad>[千万亿])(?P<unit>元|平方米|人|)(?!元)", _large),
     (rf"(?P<number>{_NUMBER}) ?(?P<unit>{_either(UNITS)})", lambda match: f"{match['number']} {UNITS[match['unit']]}"),
     (r"(?P<number>[12]\d{3}) ?年", lambda match: match["number"]),
     (rf"(?P<number>{_NUMBER}) ?(?P<unit>{_either(COUNTED)})", _counted),

@@ -25,6 +25,11 @@ class TranslatedRegion:
     style: TextStyle | None = None
     placement: Placement | None = None
 
+    @property
+    def stays(self) -> bool:
+        """Whether the picture keeps the original text here."""
+        return self.translation.source == "kept" or not self.translation.text.strip()
+
 
 @dataclass
 class Rendering:
@@ -53,11 +58,11 @@ def render_translation(
         regions = group_lines(read(image.rgb), (width, height))
     with _timed(seconds, "translate"):
         done = [TranslatedRegion(r, t) for r, t in zip(regions, _translations(regions, translate), strict=True)]
-    changed = [r for r in done if r.translation.source != "kept" and r.translation.text.strip()]
+    changed = [r for r in done if not r.stays]
+    kept = [r.region for r in done if r.stays]
     with _timed(seconds, "erase"):
-        canvas = _erase_regions(image, changed)
+        canvas = _erase_regions(image, changed, kept)
     with _timed(seconds, "typeset"):
-        kept = [r.region for r in done if r.style is None]
         styles = [r.style for r in changed if r.style is not None]
         canvas, placements = typeset(
             canvas, [r.region for r in changed], [r.translation.text for r in changed], styles, obstacles=kept
@@ -77,11 +82,11 @@ def _translations(
         yield next(found) if region.translatable else Translation(region.text, "kept", 1.0)
 
 
-def _erase_regions(image: LoadedImage, changed: Sequence[TranslatedRegion]) -> np.ndarray:
+def _erase_regions(image: LoadedImage, changed: Sequence[TranslatedRegion], kept: Sequence[Region]) -> np.ndarray:
     """Measure each region's style, then take its strokes away; returns [H, W, 3], or [H, W, 4] with alpha."""
     canvas = image.rgb if image.alpha is None else np.dstack([image.rgb, image.alpha])
     lines = [line for item in changed for line in item.region.lines]
-    mask = glyph_mask(image.rgb, lines)
+    mask = glyph_mask(image.rgb, lines, [line for region in kept for line in region.lines])
     for item in changed:
         biggest = max(item.region.lines, key=lambda line: len(line.text))
         item.style = measure_style(image.rgb, biggest, mask)

@@ -141,7 +141,9 @@ class Room:
         room._taken = drawn > 0
         for polygon in reserved:
             self._draw(drawn, polygon, 1)
-        room._text = drawn > 0
+        # Two texts side by side need more than the width of a space between them, or they read as one.
+        gap = 2 * round(0.5 * self._height / self._step) + 1
+        room._text = cv2.dilate(drawn, np.ones((1, gap), np.uint8)) > 0
         return room
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:

@@ -119,8 +119,11 @@ def _fill_and_outline(
     color = _median(strip[solid if solid.any() else fill])
     if _enclosure(fill, other) < 0.7:
         return color, None, 0.0, fill
-    inner = other & (depth > 1.5)
-    return color, _median(strip[inner if inner.any() else other]), float(np.median(depth[fill & ~solid])), fill
+    # Thin outlines are mostly blends; the pixels least like fill and background are the outline's own.
+    own = np.minimum(difference, length(lab - np.median(lab[fill], axis=0)))
+    purest = other & (own >= np.quantile(own[other], 0.7))
+    width = max(0.5, float(np.median(depth[fill & ~solid])) - 1)
+    return color, _median(strip[purest]), width, fill
 
 
 def _two_colours(lab: np.ndarray, strokes: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
