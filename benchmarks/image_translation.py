@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from paddle_vlm import ImageTranslator, runtime
 from paddle_vlm.apps.image_translation import TranslatedImage
-from paddle_vlm.translation.ocr import TextLine, TextReader
+from paddle_vlm.translation.ocr import TextLine
 from paddle_vlm.vision.image import list_images
 
 HAN = re.compile("[\u3400-\u9fff]")
@@ -50,24 +50,31 @@ class Tally:
     reread: int = 0
     overlaps: int = 0
 
-    def add(self, result: TranslatedImage, before: list[TextLine], after: list[TextLine]) -> None:
-        self.chinese += sum(len(HAN.findall(line.text)) for line in before)
-        self.residual += sum(len(HAN.findall(line.text)) for line in after)
+    @classmethod
+    def of(cls, result: TranslatedImage, before: list[TextLine], after: list[TextLine]) -> "Tally":
+        """The counts of one picture; `before` and `after` are what OCR reads in the original and in the result."""
         placed = [(r.translation.text, r.placement.polygon) for r in result.regions if r.placement is not None]
-        for text, polygon in placed:
-            total, found = words_read(text, polygon, after)
-            self.words += total
-            self.reread += found
-        self.overlaps += sum(overlap_area(a, b) > 1.0 for (_, a), (_, b) in combinations(placed, 2))
+        read = [words_read(text, polygon, after) for text, polygon in placed]
+        return cls(
+            chinese=sum(len(HAN.findall(line.text)) for line in before),
+            residual=sum(len(HAN.findall(line.text)) for line in after),
+            words=sum(total for total, _ in read),
+            reread=sum(found for _, found in read),
+            overlaps=sum(overlap_area(a, b) > 1.0 for (_, a), (_, b) in combinations(placed, 2)),
+        )
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 def words_read(text: str, polygon: np.ndarray, lines: list[TextLine]) -> tuple[int, int]:
     """(words set, words read back); each piece of read text serves one word only."""
-    reach = np.float32(0.5 * np.sqrt(max(1.0, cv2.contourArea(polygon.astype(np.float32)))))
+    area = polygon.astype(np.float32)
+    reach = 0.1 * float(np.sqrt(max(1.0, cv2.contourArea(area))))
+    middles = [tuple(map(float, line.polygon.mean(0))) for line in lines]
     near = [
-        line for line in lines
-        if cv2.pointPolygonTest(polygon.astype(np.float32), tuple(map(float, line.polygon.mean(0))), True) > -0.2 * reach
-    ]  # fmt: skip
+        line for line, middle in zip(lines, middles, strict=True) if cv2.pointPolygonTest(area, middle, True) > -reach
+    ]
     read = "\n".join("".join(WORD.findall(line.text)) for line in near).lower()
     wanted = sorted((w.lower() for w in WORD.findall(text)), key=len, reverse=True)
     found = 0
@@ -122,17 +129,16 @@ def main() -> None:
     parser.add_argument("--soak", type=int, default=0, metavar="N")
     args = parser.parse_args()
     pictures = list_images([str(args.data)])
-    translator, reader = ImageTranslator(), TextReader()
+    translator = ImageTranslator()
     translator.translate(pictures[0])
     tally, seconds, each = Tally(), [], []
     for picture in tqdm(pictures, desc="翻译", unit="张"):
         begun = time.perf_counter()
         result = translator.translate(picture)
         seconds.append(time.perf_counter() - begun)
-        before, after = reader.read(result.original.rgb), reader.read(result.rgb)
-        mine = Tally()
-        mine.add(result, before, after)
-        tally.add(result, before, after)
+        before, after = translator.read(result.original.rgb), translator.read(result.rgb)
+        mine = Tally.of(result, before, after)
+        tally = tally + mine
         each.append({"image": picture.name, "seconds": round(seconds[-1], 3), **vars(mine)})
         if args.out:
             args.out.mkdir(parents=True, exist_ok=True)
@@ -150,7 +156,11 @@ def main() -> None:
     if args.soak:
         figures["soak_growth"] = round(soak(translator, pictures, args.soak), 4)
         figures["soak_peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    figures |= {"cores": runtime.cores(), "machine": platform.processor() or platform.machine(), "date": str(date.today())}
+    figures |= {
+        "cores": runtime.cores(),
+        "machine": platform.processor() or platform.machine(),
+        "date": str(date.today()),
+    }
     args.json.write_text(json.dumps({**figures, "each": each}, ensure_ascii=False, indent=1), encoding="utf-8")
     print(json.dumps(figures, ensure_ascii=False, indent=1))
 

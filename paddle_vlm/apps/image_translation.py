@@ -12,7 +12,7 @@ import numpy as np
 
 from paddle_vlm.errors import OutputError
 from paddle_vlm.translation.glossary import Glossary, Memory
-from paddle_vlm.translation.ocr import TextReader
+from paddle_vlm.translation.ocr import TextLine, TextReader
 from paddle_vlm.translation.pipeline import Rendering, TranslatedRegion, render_translation
 from paddle_vlm.translation.translator import Translator
 from paddle_vlm.vision.image import LoadedImage, load_image, save_image
@@ -59,10 +59,12 @@ class TranslatedImage:
         names = {"glossary": "术语", "memory": "记忆", "model": "模型", "dictionary": "词典", "kept": "保留"}
         rows = [(names[r.translation.source], r.region.text, r.translation.text) for r in self.regions]
         width = max((_columns(text) for _, text, _ in rows), default=0)
-        return "\n".join(f"{source}  {text}{' ' * (width - _columns(text))}  {english}" for source, text, english in rows)
+        return "\n".join(
+            f"{source}  {text}{' ' * (width - _columns(text))}  {english}" for source, text, english in rows
+        )
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture; the suffix gives the format. OutputError when that is impossible or is the input itself."""
+        """Write the picture in the suffix's format. OutputError when that is impossible or would overwrite the input."""
         return save_image(self.rgb, like=self.original, path=path, alpha=self.rendering.alpha)
 
     def save_comparison(self, path: str | Path) -> Path:
@@ -78,7 +80,9 @@ class TranslatedImage:
             temporary.replace(path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise OutputError(f"无法写入 {path}:{error.strerror}。请检查目录是否存在、是否有写权限和剩余空间。") from error
+            raise OutputError(
+                f"无法写入 {path}:{error.strerror}。请检查目录是否存在、是否有写权限和剩余空间。"
+            ) from error
         return path
 
 
@@ -109,6 +113,10 @@ class ImageTranslator:
             reader = pool.submit(TextReader, ocr, device=device) if ocr else pool.submit(TextReader, device=device)
             self._translator = Translator(translator, glossary=terms, memory=exact)
             self._reader = reader.result()
+
+    def read(self, rgb: np.ndarray) -> list[TextLine]:
+        """The text lines that OCR finds in a picture uint8 [H, W, 3]."""
+        return self._reader.read(rgb)
 
     def translate(self, source: str | Path | bytes | np.ndarray) -> TranslatedImage:
         """Translate one picture given as a path, its bytes, base64 or data URL, or an array uint8 [H, W(, 3|4)].

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="把结果 JSON 打印到标准输出(一行一张图片),代替表格")
     parser.add_argument("--glossary", type=Path, metavar="TSV", help="术语表:中文<Tab>英文,一行一条,必定遵守")
     parser.add_argument("--memory", type=Path, metavar="TSV|TMX", help="翻译记忆:整行相同时直接采用")
-    parser.add_argument("--ocr", metavar="名称", help="OCR 权重,如 PP-OCRv4_mobile、PP-OCRv6_small(默认见 docs/zh/ocr.md)")
+    parser.add_argument("--ocr", metavar="名称", help="OCR 权重,如 PP-OCRv4_mobile(见 docs/zh/ocr.md)")
     parser.add_argument("--translator", default="translator", metavar="目录", help="翻译模型目录(默认:自带模型)")
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="计算设备(默认 auto)")
 
@@ -142,7 +142,9 @@ def _report(result: "TranslatedImage", job: Job, args: argparse.Namespace) -> No
     if args.json:
         sys.stdout.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
     elif not _is_batch(args):
-        sys.stdout.write(result.table() + f"\n{job.source} -> {job.picture}({result.rendering.seconds['total']:.2f} 秒)\n")
+        sys.stdout.write(
+            result.table() + f"\n{job.source} -> {job.picture}({result.rendering.seconds['total']:.2f} 秒)\n"
+        )
 
 
 def _is_batch(args: argparse.Namespace) -> bool:

@@ -1,4 +1,4 @@
-"""Batched beam search over any decoder with a step function (length penalty: Wu et al. 2016; n-grams: Paulus et al. 2018)."""
+"""Batched beam search over any decoder with a step function (Wu et al. 2016; no repeated n-grams: Paulus et al. 2018)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -91,7 +91,7 @@ def search(
     `no_repeat` forbids writing the same n pieces twice (0 allows it). A sum of log-probabilities is divided by
     length ** `length_penalty`: the higher, the longer the lines.
     """
-    found = [_Line([(0.0, [])] + [(-np.inf, []) for _ in range(beam - 1)]) for _ in range(lines)]
+    found = [_Line([(0.0 if rank == 0 else -np.inf, []) for rank in range(beam)]) for _ in range(lines)]
     if beam > 1:
         state.select(paddle.repeat_interleave(paddle.arange(lines), beam))
     alive = list(found)  # the lines that `state` holds, `beam` rows each; some may be done

@@ -14,6 +14,8 @@ from paddle.nn import functional as F
 
 from paddle_vlm.errors import MissingWeights
 
+_REMEDY = "请重新安装:pip install --force-reinstall jieba==0.42.1"
+
 
 @dataclass
 class LACConfig:
@@ -39,7 +41,7 @@ class GRU(nn.Layer):
         """x [T, B, inputs], padding [T, B, 1] (1.0 after a row's end) -> states [T, B, hidden]."""
         z = self.input(x)
         # A shut update gate holds the zero state through the padding, so a reversed row starts clean at its end.
-        shut = paddle.concat([-1e4 * padding.expand([-1, -1, self.hidden]), paddle.zeros_like(z[..., self.hidden :])], -1)
+        shut = F.pad(-1e4 * padding.expand([-1, -1, self.hidden]), [0, 2 * self.hidden], data_format="NLC")
         z, cut = z + shut, 2 * self.hidden
         state, states = paddle.zeros([x.shape[1], self.hidden]), []
         for gate, candidate in zip(z[..., :cut].unbind(0), z[..., cut:].unbind(0), strict=True):
@@ -111,7 +113,9 @@ class LAC(nn.Layer):
         expected = {name: list(value.shape) for name, value in model.state_dict().items()}
         for name, value in tensors.items():
             if list(value.shape) != expected[name]:
-                raise MissingWeights(f"{folder} 中的 LAC 权重 {name} 形状为 {value.shape},应为 {expected[name]}。请重新安装 jieba==0.42.1。")
+                raise MissingWeights(
+                    f"{folder} 中的 LAC 权重 {name} 形状为 {value.shape},应为 {expected[name]}。{_REMEDY}"
+                )
         model.set_state_dict({name: paddle.to_tensor(value) for name, value in tensors.items()})
         model.eval()
         return model
@@ -138,7 +142,7 @@ def viterbi(
     tag, rows = best.argmax(-1), np.arange(batch)
     for t in range(steps - 1, -1, -1):
         path[:, t] = tag
-        tag = np.where((0 < t) & (t < lengths), came_from[rows, t, tag], tag)
+        tag = np.where((t > 0) & (t < lengths), came_from[rows, t, tag], tag)
     return path
 
 
@@ -154,7 +158,7 @@ def _read(path: Path) -> np.ndarray:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise MissingWeights(f"缺少 LAC 权重文件 {path}。请重新安装:pip install --force-reinstall jieba==0.42.1") from error
+        raise MissingWeights(f"缺少 LAC 权重文件 {path}。{_REMEDY}") from error
     size = int.from_bytes(raw[16:20], "little")
     return np.frombuffer(raw, "<f4", offset=20 + size).reshape(_shape(raw[20 : 20 + size]))
 

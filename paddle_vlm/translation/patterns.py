@@ -1,22 +1,23 @@
 """What follows rules and needs no network: dates, prices, weights and measures, counted things, discounts, floors."""
 
+import calendar
 import re
 from collections.abc import Callable
 
-MONTHS = "January February March April May June July August September October November December".split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday Sunday".split()
-WEEKDAYS = dict(zip("一二三四五六日天", DAYS, strict=True))
+MONTHS = list(calendar.month_name)  # 1..12
+WEEKDAYS = dict(zip("一二三四五六日天", [*calendar.day_name, "Sunday"], strict=True))
 UNITS = {
-    "毫升": "ml", "升": "L", "公斤": "kg", "千克": "kg", "克": "g", "毫克": "mg", "吨": "t", "千米": "km", "公里": "km",
-    "厘米": "cm", "毫米": "mm", "米": "m", "平方米": "m²", "平米": "m²", "千瓦": "kW", "瓦": "W", "伏": "V", "寸": "in",
-    "英寸": "in", "摄氏度": "°C", "度": "°", "大卡": "kcal", "千卡": "kcal", "千焦": "kJ",
+    "毫升": "ml", "升": "L", "公斤": "kg", "千克": "kg", "克": "g", "毫克": "mg", "吨": "t", "千米": "km",
+    "公里": "km", "厘米": "cm", "毫米": "mm", "米": "m", "平方米": "m²", "平米": "m²", "千瓦": "kW", "瓦": "W",
+    "伏": "V", "寸": "in", "英寸": "in", "摄氏度": "°C", "度": "°", "大卡": "kcal", "千卡": "kcal", "千焦": "kJ",
 }  # fmt: skip
 COUNTED = {
-    "元": "yuan", "块": "yuan", "块钱": "yuan", "斤": "jin", "天": "day", "个月": "month", "年": "year", "周年": "year",
-    "小时": "hour", "分钟": "minute", "秒": "second", "片": "piece", "片装": "piece", "个": "piece", "只": "piece",
-    "件": "piece", "支": "piece", "根": "piece", "套": "set", "盒": "box", "瓶": "bottle", "袋": "bag", "包": "pack",
-    "份": "portion", "杯": "cup", "碗": "bowl", "次": "time", "页": "page", "串": "skewer", "倍": "time", "人份": "serving",
-    "间": "room", "晚": "night", "张": "piece", "条": "piece", "辆": "vehicle", "人": "person", "位": "person",
+    "元": "yuan", "块": "yuan", "块钱": "yuan", "斤": "jin", "天": "day", "个月": "month", "年": "year",
+    "周年": "year", "小时": "hour", "分钟": "minute", "秒": "second", "片": "piece", "片装": "piece", "个": "piece",
+    "只": "piece", "件": "piece", "支": "piece", "根": "piece", "套": "set", "盒": "box", "瓶": "bottle", "袋": "bag",
+    "包": "pack", "份": "portion", "杯": "cup", "碗": "bowl", "次": "time", "页": "page", "串": "skewer",
+    "倍": "time", "人份": "serving", "间": "room", "晚": "night", "张": "piece", "条": "piece", "辆": "vehicle",
+    "人": "person", "位": "person",
 }  # fmt: skip
 SAME_PLURAL = ("yuan", "jin")
 PLURALS = {"person": "people", "box": "boxes"}
@@ -32,7 +33,7 @@ def _date(match: re.Match[str]) -> str:
     month, day, year = int(match["month"]), match["day"], match["year"]
     if not 1 <= month <= 12:
         return match[0]
-    text = f"{MONTHS[month - 1]} {int(day)}" if day else MONTHS[month - 1]
+    text = f"{MONTHS[month]} {int(day)}" if day else MONTHS[month]
     return f"{text}, {year}" if day and year else f"{text} {year or ''}".strip()
 
 
@@ -85,10 +86,10 @@ def whole(text: str) -> str | None:
         if match := pattern.fullmatch(text):
             written = write(match)
             return written if written != match[0] else None
-    low, dash, high = re.split(r"([-~—至到]+)", text, maxsplit=1) if re.search(r"\d\S*[-~—至到]\S*\d", text) else (text, "", "")
-    if not dash:
+    if (middle := re.search(r"(?<=\d|[月日号元年])[-~—至到]+(?=\d)", text)) is None:
         return None
-    last, first = whole(high), whole(low) or (low if re.fullmatch(_NUMBER, low) else None)
+    low, last = text[: middle.start()], whole(text[middle.end() :])
+    first = whole(low) or (low if re.fullmatch(_NUMBER, low) else None)
     return f"{first} - {last}" if first and last else None
 
 

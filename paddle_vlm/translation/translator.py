@@ -1,4 +1,4 @@
-"""Chinese lines of signs, menus and labels into English: memory, glossary, dictionary phrases, network, dictionary words."""
+"""Chinese lines of signs, menus and labels into English: memory, glossary, phrases, network, dictionary words."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from typing import Literal as OneOf
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
 from paddle_vlm.text.hints import HintBook
-from paddle_vlm.translation import patterns
+from paddle_vlm.translation import lexicon, patterns
 from paddle_vlm.translation.clauses import Part, keeps_tokens, split_fixed, split_line, split_pauses, split_words
 from paddle_vlm.translation.confidence import Confidence
 from paddle_vlm.translation.glossary import Glossary, Match, Memory
@@ -48,8 +48,14 @@ class Translator:
         self._confidence = Confidence.load(folder)
         self._decoding = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("decoding", {})
         self._cedict = Cedict.load()
-        self._book = HintBook(folder / "cedict_glosses.tsv.gz")
-        self._writer = LiteralWriter(self._book, self._cedict, Glossary.load(fetch("translator") / "sign_terms.tsv").terms)
+        self._book = HintBook(_resource(folder, "cedict_glosses.tsv.gz"))
+        self._writer = LiteralWriter(
+            self._book,
+            self._cedict,
+            words=Glossary.load(_resource(folder, "words.tsv")).terms,
+            signs=Glossary.load(_resource(folder, "sign_terms.tsv")).terms,
+            lexicon=lexicon.load(_resource(folder, "lexicon.tsv.gz")),
+        )
         self._glossary = (glossary or Glossary({})).normalized(self._plain)
         self._memory = (memory or Memory({})).normalized(self._plain)
 
@@ -133,7 +139,7 @@ class Translator:
         return dict(zip(clauses, self._network.write(augmented, **self._decoding), strict=True))
 
     def _judge(self, clause: str, draft: Draft) -> Translation | None:
-        """The network's words or the dictionary's, whichever are likelier to do; None when terms or numbers got lost."""
+        """The network's words or the dictionary's, whichever is likelier right; None when terms or numbers got lost."""
         terms = self._glossary.find(clause)
         text = _obeying(polish(draft.text), terms)
         literal = self._writer.write(clause)
@@ -167,6 +173,11 @@ class Translator:
             text = text.replace(chr(_SHIELD + i), english)
         score = sum(t.score * w for t, w in zip(used, weights, strict=True)) / max(1, sum(weights))
         return Translation(text, _source(used), score)
+
+
+def _resource(folder: Path, name: str) -> Path:
+    """A word list of the model's folder, or the bundled one: other weights need not bring their own."""
+    return folder / name if (folder / name).exists() else fetch("translator") / name
 
 
 def _source(used: list[Translation]) -> Source:

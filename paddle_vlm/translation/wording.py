@@ -1,4 +1,4 @@
-"""English as it stands on signs: ASCII punctuation, single spaces, capitals, no stuttering, no Chinese character left."""
+"""English as it stands on signs: ASCII punctuation, single spaces, capitals, no stuttering, no Chinese left."""
 
 import re
 import unicodedata
@@ -10,9 +10,9 @@ from paddle_vlm.text.names import pinyin
 PROTECTED = "\ue000-\uf8ff"  # private-use characters stand for parts that nothing here may change
 _PUNCTUATION = str.maketrans({
     "，": ", ", "、": ", ", "。": ". ", "；": "; ", "：": ": ", "！": "! ", "？": "? ", "（": " (", "）": ") ",
-    "【": " [", "】": "] ", "〔": " [", "〕": "] ", "「": ' "', "」": '" ', "『": ' "', "』": '" ', "《": ' "', "》": '" ',
-    "〈": ' "', "〉": '" ', "“": '"', "”": '"', "‘": "'", "’": "'", "—": " - ", "–": "-", "…": "...", "～": "~", "￥": "¥",
-    "\u3000": " ", "－": "-", "・": "·",
+    "【": " [", "】": "] ", "〔": " [", "〕": "] ", "「": ' "', "」": '" ', "『": ' "', "』": '" ', "《": ' "',
+    "》": '" ', "〈": ' "', "〉": '" ', "“": '"', "”": '"', "‘": "'", "’": "'", "—": " - ", "–": "-", "…": "...",
+    "～": "~", "￥": "¥", "\u3000": " ", "－": "-", "・": "·",
 })  # fmt: skip
 _SPACING = [
     (re.compile(r"\s+"), " "),

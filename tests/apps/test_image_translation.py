@@ -127,7 +127,13 @@ def test_tiny_empty_and_extreme_pictures_come_through(translator):
 
 def test_what_is_no_picture_is_a_bad_image(translator, tmp_path):
     (tmp_path / "note.jpg").write_text("不是图片", encoding="utf-8")
-    for source in (tmp_path / "note.jpg", tmp_path / "missing.jpg", b"", b"\xff\xd8\xff", np.zeros((0, 5, 3), np.uint8)):
+    for source in (
+        tmp_path / "note.jpg",
+        tmp_path / "missing.jpg",
+        b"",
+        b"\xff\xd8\xff",
+        np.zeros((0, 5, 3), np.uint8),
+    ):
         with pytest.raises(BadImage):
             translator.translate(source)
 
