@@ -1,11 +1,11 @@
 """Fit the translator's confidence on held-out lines: `python benchmarks/translator_confidence.py --data F --json OUT`.
 
-F (.tsv or .tsv.gz) has the columns zh, en, zh as read by OCR. Lines of one clause give examples: the features of what the
-network wrote and of the dictionary's words, and whether each reaches --level of sentence chrF. Two logistic functions go
-into "confidence" of the model folder's config.json, so that the better of the two can be told without a reference.
-To be run again with --model DIR for every new set of weights. Figures (sacreBLEU 13a lower-cased, chrF) are two-fold
-cross-validated: each half is translated with constants fitted on the other; `calibration_error` is the mean gap between
-score and outcome.
+F (.tsv or .tsv.gz) has the columns zh, en, zh as read by OCR. Lines of one clause give examples: the features of what
+the network wrote and of the dictionary's words, and whether each reaches --level of sentence chrF. Two logistic
+functions go into "confidence" of the model folder's config.json, so that the better of the two can be told without a
+reference. To be run again with --model DIR for every new set of weights. Figures (sacreBLEU 13a lower-cased, chrF) are
+two-fold cross-validated: each half is translated with constants fitted on the other; `calibration_error` is the mean
+gap between score and outcome.
 """
 
 import argparse

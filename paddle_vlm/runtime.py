@@ -87,7 +87,7 @@ def _keep_freed_memory() -> None:
     Paddle asks for every tensor anew: on a small virtual machine the page faults of text detection took as long as its
     arithmetic (442 ms of processor time a picture, 214 ms with these two settings).
     """
-    if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
+    if platform.libc_ver()[0] != "glibc" or "MALLOC_MMAP_THRESHOLD_" in os.environ:
         return
     libc = ctypes.CDLL(None)
     mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h

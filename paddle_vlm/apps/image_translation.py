@@ -64,7 +64,7 @@ class TranslatedImage:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture in the suffix's format. OutputError when that is impossible or would overwrite the input."""
+        """Write the picture in the format of the suffix. OutputError when that fails or would overwrite the input."""
         return save_image(self.rgb, like=self.original, path=path, alpha=self.rendering.alpha)
 
     def save_comparison(self, path: str | Path) -> Path:

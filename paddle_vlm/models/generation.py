@@ -1,4 +1,4 @@
-"""Batched beam search over any decoder with a step function (Wu et al. 2016; no repeated n-grams: Paulus et al. 2018)."""
+"""Batched beam search over any decoder with a step function (Wu et al. 2016; n-grams: Paulus et al. 2018)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

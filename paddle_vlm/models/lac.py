@@ -36,13 +36,13 @@ class GRU(nn.Layer):
         self.input = nn.Linear(inputs, 3 * hidden)  # update, reset, candidate
         self.gates = nn.Linear(hidden, 2 * hidden, bias_attr=False)
         self.candidate = nn.Linear(hidden, hidden, bias_attr=False)
+        # A shut update gate holds the zero state through the padding, so a reversed row starts clean at its end.
+        shut = np.repeat(np.float32([-1e4, 0, 0]), hidden)
+        self.register_buffer("shut", paddle.to_tensor(shut), persistable=False)
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         """x [T, B, inputs], padding [T, B, 1] (1.0 after a row's end) -> states [T, B, hidden]."""
-        z = self.input(x)
-        # A shut update gate holds the zero state through the padding, so a reversed row starts clean at its end.
-        shut = F.pad(-1e4 * padding.expand([-1, -1, self.hidden]), [0, 2 * self.hidden], data_format="NLC")
-        z, cut = z + shut, 2 * self.hidden
+        z, cut = self.input(x) + padding * self.shut, 2 * self.hidden
         state, states = paddle.zeros([x.shape[1], self.hidden]), []
         for gate, candidate in zip(z[..., :cut].unbind(0), z[..., cut:].unbind(0), strict=True):
             update, reset = F.sigmoid(gate + self.gates(state)).chunk(2, -1)

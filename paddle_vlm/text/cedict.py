@@ -10,8 +10,9 @@ from paddle_vlm.errors import MissingDependency
 
 # Senses that explain the word instead of translating it.
 _NOTES = re.compile(
-    r"^(?:CL:|see |(?:old |Taiwan |Japanese |erhua |archaic )?variant of|surname |used in|abbr\. |also (?:written|pr\.)|"
-    r"Taiwan pr\.|pr\. |same as|equivalent of|erhua|\(.*particle|one of the|name of|particle|suffix|prefix|classifier)",
+    r"^(?:CL:|see |(?:old |Taiwan |Japanese |erhua |archaic )?variant of|surname |used in|abbr\. |"
+    r"also (?:written|pr\.)|Taiwan pr\.|pr\. |same as|equivalent of|erhua|\(.*particle|one of the|name of|particle|"
+    r"suffix|prefix|classifier)",
     re.IGNORECASE,
 )
 # Characters that are also (rarely) written in simplified texts, or that CC-CEDICT first maps to a rare one.

@@ -34,7 +34,7 @@ class Segmenter:
         self._tagger = _Tagger(self._jieba)
 
     def cut(self, text: str, mode: Mode = "default") -> list[str]:
-        """Words in order. "all": every word of the dictionary that occurs; "search": also the short ones in long ones."""
+        """Words in order. "all": every word of the dictionary that occurs; "search": also short ones in long ones."""
         if mode == "all":
             return self._jieba.lcut(text, cut_all=True)
         return self._jieba.lcut_for_search(text) if mode == "search" else self._jieba.lcut(text)

@@ -10,6 +10,7 @@ from paddle_vlm.translation.patterns import spans
 _BOUNDARY = re.compile(
     r"[：:](?!\d)|:(?=\d{3})|[。！？；;!?]+|[【】\[\]()（）《》〈〉「」『』“”\"]|\s*[|｜•]\s*|\s+[-—*/·]\s+|(?<!\d)/(?!\d)"
     r"|^\s*\d{1,2}[.．、)](?!\d)\s*|…+|—{2,}|\n"
+    r"|[\u2190-\u21ff\u2460-\u27bf\u2b00-\u2bff\ufe0e\ufe0f\u200d\U0001f000-\U0001faff]+"  # arrows, symbols, emoji
 )
 _PAUSE = re.compile(r"[，、,]|\s+")
 # What must come through as it is: numbers, prices, telephone numbers, addresses, Latin words and codes.

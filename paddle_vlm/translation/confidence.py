@@ -1,4 +1,4 @@
-"""How probable it is that a translation is acceptable: logistic functions of a few features, fitted on held-out data."""
+"""How probable it is that a translation is acceptable: logistic functions of a few features of held-out lines."""
 
 import json
 import logging

@@ -19,8 +19,8 @@ Scores = Mapping[str, Mapping[str, float]]
 def load(path: Path) -> dict[str, str]:
     """Chinese word -> English. Raises MissingWeights."""
     try:
-        rows = (line.split("\t") for line in gzip.decompress(path.read_bytes()).decode("utf-8").splitlines())
-        return dict((chinese, english) for chinese, english in rows)
+        rows = (line.partition("\t") for line in gzip.decompress(path.read_bytes()).decode("utf-8").splitlines())
+        return {chinese: english for chinese, _, english in rows}
     except (OSError, ValueError, EOFError) as error:
         raise MissingWeights(f"无法读取词汇译表 {path}:{error}。请补全模型文件夹,或改用自带模型。") from error
 

@@ -129,9 +129,9 @@ class LiteralWriter:
         return _bare((suited or candidates or [""])[0].split(",")[0])
 
     def _parts(self, hint: Hint) -> str:
-        """A compound that no dictionary has, from the words it is made of: 农业大学 -> agriculture University."""
+        """A compound that no dictionary has, from the words it is made of: 水果店 -> fruit store."""
         word = hint.word
-        if len(word) < 3 or (hint.tag[:2] in ("nr", "nz") and len(word) == 3):
+        if hint.is_name and len(word) < 4:
             return ""
         found, at = [], 0
         while at < len(word):
@@ -140,7 +140,8 @@ class LiteralWriter:
                 return ""
             found.append(word[at : ends[0]])
             at = ends[0]
-        if sum(len(part) == 1 for part in found) > 1 or found == [word]:
+        singles = sum(len(part) == 1 for part in found)
+        if found == [word] or singles > (2 if len(word) == 2 else 1):
             return ""
         return " ".join(self._sense(Hint(part, "n", ()))[0] for part in found)
 

@@ -18,7 +18,7 @@ from paddle_vlm.vision.image import LoadedImage
 
 @dataclass
 class TranslatedRegion:
-    """One paragraph, cell or line: what was read, what it became, and where the English stands (None: left as it was)."""
+    """One paragraph, cell or line: what was read, what it became, where the English stands (None: nowhere)."""
 
     region: Region
     translation: Translation

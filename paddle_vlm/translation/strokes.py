@@ -139,11 +139,11 @@ def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) ->
 
 
 def _rooted_inside(mask: np.ndarray, near: Neighbourhood) -> np.ndarray:
-    """Connected parts that lie mostly inside the polygon: not the rim of a board that the polygon happens to graze."""
-    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    total = np.bincount(labels.ravel(), minlength=count)
+    """Connected parts that lie mostly inside the polygon or are as small as a character, unlike a board's rim."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     within = np.bincount(labels[near.inside > 0], minlength=count)
-    rooted = within >= 0.5 * total
+    small = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1) < 1.1 * near.height
+    rooted = (within >= 0.5 * stats[:, cv2.CC_STAT_AREA]) | small
     rooted[0] = False
     # Where most of the letters hang together with something outside, better too much than nothing.
     return rooted[labels] if within[rooted].sum() >= 0.6 * within[1:].sum() else mask
@@ -192,5 +192,6 @@ def _attached(seeds: np.ndarray, candidates: np.ndarray, zone: np.ndarray, near:
     touches[np.unique(labels[seeds | (near.inside > 0)])] = True
     runs_on[np.unique(labels[~zone])] = True
     touches[0] = False
-    close = grown(seeds, max(1.0, 0.08 * height)) & (near.outside <= 0.15 * height)
+    close = grown(seeds, max(2.0, 0.1 * height)) & (near.outside <= 0.15 * height)
+    close |= grown(seeds, max(3.0, 0.25 * height)) & (near.inside > 0)
     return (touches & ~runs_on)[labels] | ((touches & runs_on)[labels] & close) | seeds

@@ -90,6 +90,7 @@ def typeset(
         _Job(region, settable(text) or "?", style, _rooms(canvas, region, style))
         for region, text, style in zip(regions, texts, styles, strict=True)
     ]
+    jobs = _common_weight(jobs)
     result = canvas.copy()
     kept = [line.polygon for region in obstacles for line in region.lines]
     aligns = alignments(regions, styles, [job.rooms[-1] for job in jobs], kept)
@@ -140,8 +141,8 @@ def _plans(job: _Job, taken: Sequence[np.ndarray], waiting: Sequence[np.ndarray]
 def _score(fit: Fit, own: Box, rows: int, target: float) -> float:
     """Large type is good; leaving the region's own box, more lines than before, condensed or tiny letters are not."""
     wider, taller = max(1.0, fit.width / max(1.0, own.width)), max(1.0, fit.height / max(1.0, own.height))
-    score = fit.size / target / (1 + 0.25 * (wider - 1) + 0.4 * (taller - 1))
-    score *= min(1.0, rows / len(fit.lines)) ** 0.35
+    score = (fit.size / target) ** 1.3 / (1 + 0.25 * (wider - 1) + 0.4 * (taller - 1))
+    score *= min(1.0, rows / len(fit.lines)) ** 0.25
     return score * (0.93 if fit.face.condensed else 1.0) * min(1.0, fit.size / _LEGIBLE)
 
 
@@ -202,6 +203,15 @@ def _common_turns(jobs: Sequence[_Job], drafts: Sequence[Sequence[_Plan]]) -> li
     ]
 
 
+def _common_weight(jobs: Sequence[_Job]) -> list[_Job]:
+    """The weight that most texts of a kind have: single measurements waver near the limit."""
+    weighed = []
+    for job in jobs:
+        bold = [other.style.bold for other in jobs if _alike(job, other, 0.2) and _same_colour(job, other)]
+        weighed.append(replace(job, style=replace(job.style, bold=2 * sum(bold) >= len(bold))))
+    return weighed
+
+
 def _common_sizes(jobs: Sequence[_Job], sizes: Sequence[float]) -> list[float]:
     """An upper limit for each region, so that texts that were alike stay alike where their lengths differ."""
     limits = []
@@ -209,13 +219,15 @@ def _common_sizes(jobs: Sequence[_Job], sizes: Sequence[float]) -> list[float]:
         alike = [
             other_size
             for other, other_size in zip(jobs, sizes, strict=True)
-            if _alike(job, other, 0.12)
-            and other.style.bold == job.style.bold
-            and np.abs(np.subtract(other.style.color, job.style.color)).max() < 40
+            if _alike(job, other, 0.12) and _same_colour(job, other) and other.style.bold == job.style.bold
         ]
         shared = [value for value in alike if value >= 0.75 * float(np.median(alike))]
         limits.append(max(size * 0.75, min(shared), _LEAST))
     return limits
+
+
+def _same_colour(first: _Job, second: _Job) -> bool:
+    return bool(np.abs(np.subtract(first.style.color, second.style.color)).max() < 40)
 
 
 def _alike(first: _Job, second: _Job, tolerance: float) -> bool:
