@@ -1,9 +1,9 @@
 """How well and how fast text is read, beside RapidOCR: `python benchmarks/ocr.py --data DIR --json F`.
 
 DIR holds pictures and gt.tsv: file <TAB> text, the lines of a picture joined by "|". RapidOCR (ONNX Runtime, its own
-PP-OCRv4 weights, its own settings) runs in a virtual environment of its own that is made on the first run, or in the one
-given by --rapidocr-python. Both get the same decoded pictures and as many threads; they take turns on every picture, after
-a warm-up, and a picture's time is the median of --repeats.
+PP-OCRv4 weights and settings) runs in a virtual environment of its own, made on the first run, or in the one given by
+--rapidocr-python. Both get the same decoded pictures and as many threads; they take turns on every picture, after a
+warm-up, and a picture's time is the median of --repeats.
   time_ratio_vs_rapidocr   our time for all pictures / RapidOCR's, with the same weights (PP-OCRv4 mobile)
   char_recall_ours         share of the letters, digits and characters of gt.tsv found, with the same weights; order of
                            lines, spaces, punctuation, case and full-width forms do not count
@@ -172,6 +172,7 @@ def figures(tallies: dict[str, Tally], threads: int) -> dict[str, Any]:
             "char_recall": round(default.recall, 4),
         },
         "median_seconds": {name: round(statistics.median(tally.seconds), 4) for name, tally in tallies.items()},
+        "seconds": {name: [round(seconds, 3) for seconds in tally.seconds] for name, tally in tallies.items()},
         "pictures": len(rapid.seconds),
         "threads": threads,
         "machine": platform.processor() or platform.machine(),

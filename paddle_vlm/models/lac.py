@@ -45,7 +45,8 @@ class GRU(nn.Layer):
         z, cut = self.input(x) + padding * self.shut, 2 * self.hidden
         state, states = paddle.zeros([x.shape[1], self.hidden]), []
         for gate, candidate in zip(z[..., :cut].unbind(0), z[..., cut:].unbind(0), strict=True):
-            update, reset = F.sigmoid(gate + self.gates(state)).chunk(2, -1)
+            both = F.sigmoid(gate + self.gates(state))
+            update, reset = both[:, : self.hidden], both[:, self.hidden :]
             new = paddle.tanh(candidate + self.candidate(reset * state))
             state = state + update * (new - state)
             states.append(state)
@@ -100,15 +101,20 @@ class LAC(nn.Layer):
         Raises MissingWeights when a file is absent or has another shape.
         """
         model = cls(LACConfig())
-        tensors = {"embedding.weight": _read(folder / "word_emb")}
+        tensors = {"embedding.weight": read_tensor(folder / "word_emb")}
         for n in range(2 * model.config.layers):
             name = f"encoder.{n // 2}.{'backwards' if n % 2 else 'forwards'}"
-            tensors[f"{name}.input.weight"] = _read(folder / f"fc_{n}.w_0")
-            tensors[f"{name}.input.bias"] = _read(folder / f"fc_{n}.b_0") + _read(folder / f"gru_{n}.b_0")[0]
-            gates, candidate = _split_gru(_read(folder / f"gru_{n}.w_0"))
+            tensors[f"{name}.input.weight"] = read_tensor(folder / f"fc_{n}.w_0")
+            tensors[f"{name}.input.bias"] = (
+                read_tensor(folder / f"fc_{n}.b_0") + read_tensor(folder / f"gru_{n}.b_0")[0]
+            )
+            gates, candidate = _split_gru(read_tensor(folder / f"gru_{n}.w_0"))
             tensors[f"{name}.gates.weight"], tensors[f"{name}.candidate.weight"] = gates, candidate
-        tensors["emission.weight"], tensors["emission.bias"] = _read(folder / "fc_4.w_0"), _read(folder / "fc_4.b_0")
-        crf = _read(folder / "crfw")
+        tensors["emission.weight"], tensors["emission.bias"] = (
+            read_tensor(folder / "fc_4.w_0"),
+            read_tensor(folder / "fc_4.b_0"),
+        )
+        crf = read_tensor(folder / "crfw")
         tensors["start"], tensors["end"], tensors["transitions"] = crf[0], crf[1], crf[2:]
         expected = {name: list(value.shape) for name, value in model.state_dict().items()}
         for name, value in tensors.items():
@@ -153,7 +159,7 @@ def _split_gru(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat[:cut].reshape(hidden, 2 * hidden), flat[cut:].reshape(hidden, hidden)
 
 
-def _read(path: Path) -> np.ndarray:
+def read_tensor(path: Path) -> np.ndarray:
     """A Paddle 1.x LoDTensor file: version, LoD, version, size of a protobuf with the shape, then float32 data."""
     try:
         raw = path.read_bytes()

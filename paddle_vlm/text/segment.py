@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -64,7 +65,7 @@ def _table(extra: list[str], frequency: int) -> tuple[dict[str, int], int]:
         with np.load(cache) as stored:
             words = stored["words"].tobytes().decode("utf-8").split("\n")
             return dict(zip(words, stored["counts"].tolist(), strict=True)), int(stored["total"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         log.debug("building the word table anew: %s", error)
     counts, total = jieba.Tokenizer.gen_pfdict(dictionary.open("rb"))
     for word in extra:

@@ -4,6 +4,9 @@ import cv2
 import numpy as np
 
 STRIP_HEIGHT = 48  # what PP-OCR recognisers take
+# Strips are a fifth narrower than the text's own proportions: reading takes time by the width, and on 85 pictures in
+# Chinese and English no more characters were misread (at 0.7 there were).
+SQUEEZE = 0.8
 _SHARPER = 1.5  # a crop is first shrunk to this many times the strip's height: warping alone would alias
 
 
@@ -15,11 +18,14 @@ def side_lengths(polygon: np.ndarray) -> tuple[float, float]:
     return float(width), float(height)
 
 
-def rectify(rgb: np.ndarray, polygon: np.ndarray, height: int = STRIP_HEIGHT) -> np.ndarray:
-    """The quadrilateral [4, 2] (clockwise from the reading start) as an upright strip uint8 [height, width, 3]."""
+def rectify(rgb: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """The quadrilateral [4, 2] (clockwise from the reading start) as an upright strip uint8 [48, width, 3]."""
     across, down = side_lengths(polygon)
-    width = max(1, round(across * height / max(down, 1.0)))
-    return _warp(rgb, polygon, width, height)
+    return _warp(rgb, polygon, _squeezed(across * STRIP_HEIGHT / max(down, 1.0)), STRIP_HEIGHT)
+
+
+def _squeezed(width: float) -> int:
+    return max(4, round(width * SQUEEZE))
 
 
 def _warp(rgb: np.ndarray, polygon: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -48,7 +54,8 @@ def unstack(rgb: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     length = max(1, round(down * STRIP_HEIGHT / max(across, 1.0)))
     column = _warp(rgb, polygon, STRIP_HEIGHT, length)
     cuts = _character_cuts(column)
-    return np.concatenate([_centred(column[a:b]) for a, b in zip(cuts[:-1], cuts[1:], strict=True)], axis=1)
+    strip = np.concatenate([_centred(column[a:b]) for a, b in zip(cuts[:-1], cuts[1:], strict=True)], axis=1)
+    return cv2.resize(strip, (_squeezed(strip.shape[1]), STRIP_HEIGHT), interpolation=cv2.INTER_AREA)
 
 
 def _centred(piece: np.ndarray) -> np.ndarray:

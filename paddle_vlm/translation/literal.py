@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from paddle_vlm.text import names
 from paddle_vlm.text.cedict import Cedict
@@ -11,9 +12,6 @@ from paddle_vlm.text.hints import Hint, HintBook
 from paddle_vlm.translation import patterns
 
 LONGEST = 12  # characters of a dictionary phrase
-_SILENT = frozenset("的了着地得吗呢吧啊呀嘛们之所者其把被个只条件第")
-
-
 _KINDS = frozenset({
     "Road", "Street", "Store", "Hall", "Department", "Office", "Bureau", "Factory", "Station", "Bridge", "Province",
     "City", "County", "District", "Town", "Village", "Institute", "Group", "Company", "Center", "Ltd", "University",
@@ -64,16 +62,17 @@ class LiteralWriter:
         """A line without the user's terms -> its words in English."""
         done, known, characters, words, at = [], 0, 0, 0, 0
         for start, end in [*patterns.spans(text), (len(text), len(text))]:
-            for hint in self._words(text[at:start]):
-                if not HAN.search(hint.word):
-                    done.append(hint.word)
+            for chinese, run in groupby(text[at:start], key=lambda character: bool(HAN.match(character))):
+                if not chinese:
+                    done.append("".join(run).strip())
                     continue
-                english, sure = self._sense(hint)
-                done.append(english)
-                known, characters, words = known + sure * len(hint.word), characters + len(hint.word), words + 1
+                for hint in self._words("".join(run)):
+                    english, sure = self._sense(hint)
+                    done.append(english)
+                    known, characters, words = known + sure * len(hint.word), characters + len(hint.word), words + 1
             done.append(patterns.whole(text[start:end]) or text[start:end])
             at = end
-        text = _title(" ".join(part for part in done if part.strip()))
+        text = _title(" ".join(filter(None, done)))
         return Literal(text, known / characters if characters else 1.0, words)
 
     def _words(self, text: str) -> list[Hint]:
@@ -102,8 +101,6 @@ class LiteralWriter:
         word = hint.word
         if word in self._words_first:
             return self._words_first[word].strip("-"), True
-        if word in _SILENT:
-            return "", True
         if english := self._signs.get(word, self._lexicon.get(word)):
             return english, True
         senses = [sense.split(",")[0] for sense in self._cedict.senses(word)]

@@ -21,10 +21,8 @@ Orientation = Literal["horizontal", "vertical"]
 DEFAULT_MODELS = "PP-OCRv6_small"
 
 _TALL = 1.5  # height over width from which a box is a column or a turned line
-_UNSURE = 0.8  # below this score a line is also read the other way round
-_STRIP_WIDTHS = [
-    round(64 * 1.25**step / 32) * 32 for step in range(1, 18)
-]  # few shapes: each costs time and memory once
+_UNSURE = 0.85  # upside-down lines read as at most 0.82, right ones as at least 0.92; between lies only poor print
+_WIDTHS = [round(64 * 1.25**step / 32) * 32 for step in range(1, 18)]  # of strips that oneDNN reads
 
 
 @dataclass(frozen=True)
@@ -74,19 +72,18 @@ class TextReader:
     def read(self, rgb: np.ndarray) -> list[TextLine]:
         """The text lines of a picture uint8 [H, W, 3] RGB, from top to bottom; [] where there is no text."""
         boxes = self._detect(rgb)
-        lines = self._read_boxes(rgb, [_usual_views(box) for box in boxes])
-        unsure = [i for i, line in enumerate(lines) if line.score < _UNSURE]
-        turned = self._read_boxes(rgb, [[_turned_view(boxes[i])] for i in unsure])
-        for i, line in zip(unsure, turned, strict=True):
-            if line.score > lines[i].score + 0.05:
-                lines[i] = line
+        readings = self._read_views(rgb, [_usual_views(box) for box in boxes])
+        unsure = [i for i, options in enumerate(readings) if options[0].score < _UNSURE]
+        for i, options in zip(unsure, self._read_views(rgb, [[_turned_view(boxes[i])] for i in unsure]), strict=True):
+            readings[i] += options
+        lines = [_choose(options) for options in readings]
         lines = [line for line in lines if line.score >= self._min_score and line.text.strip()]
         return sorted(lines, key=lambda line: (float(line.polygon[:, 1].min()), float(line.polygon[:, 0].min())))
 
     def _detect(self, rgb: np.ndarray) -> list[np.ndarray]:
         """Quadrilaterals float32 [4, 2], the corners clockwise from the one nearest to the top left."""
         boxes = []
-        for left, top, right, bottom, core in _tiles(*rgb.shape[:2], self._max_side):
+        for left, top, right, bottom, core in _tiles(rgb.shape[0], rgb.shape[1], self._max_side):
             for box in self._detect_in(rgb[top:bottom, left:right]):
                 box += np.array([left, top], np.float32)
                 if core is None or core[0] <= box.mean(0)[core[2]] < core[1]:
@@ -104,12 +101,10 @@ class TextReader:
         scale = np.array([width / size[0], height / size[1]], np.float32)
         return [np.asarray(polygon, np.float32) * scale for polygon in found]
 
-    def _read_boxes(self, rgb: np.ndarray, views: Sequence[Sequence["_View"]]) -> list[TextLine]:
-        """Read each box in each of its views and keep the best reading."""
-        readings = iter(self._recognisers.read([view.strip(rgb) for group in views for view in group]))
-        return [
-            _best_of([TextLine(view.polygon, *next(readings), view.orientation) for view in group]) for group in views
-        ]
+    def _read_views(self, rgb: np.ndarray, views: Sequence[Sequence["_View"]]) -> list[list[TextLine]]:
+        """What each box, in each of its views, reads as."""
+        read = iter(self._recognisers.read([view.strip(rgb) for group in views for view in group]))
+        return [[TextLine(view.polygon, *next(read), view.orientation) for view in group] for group in views]
 
 
 @dataclass(frozen=True)
@@ -137,19 +132,24 @@ def _turned_view(box: np.ndarray) -> _View:
     return _View(np.roll(box, -2 if height < _TALL * width else 1, axis=0))
 
 
-def _best_of(readings: list[TextLine]) -> TextLine:
-    """The surest reading. PP-OCR also reads stacked characters that lie on their side, often better than cut apart.
+def _choose(readings: list[TextLine]) -> TextLine:
+    """One of the readings of a box: as it stands, stacked (tall boxes), turned (when the first was unsure).
 
-    Whether they are stacked shows in that both readings agree: cutting a turned line apart gives nonsense.
+    PP-OCR also reads stacked characters that lie on their side, often better than cut apart. That they are stacked
+    shows in that both readings agree: cutting a turned line apart gives nonsense. A line that is upside down reads as
+    a few stray characters.
     """
-    best = max(readings, key=lambda line: line.score)
-    if len(readings) == 1 or best.orientation == "vertical":
-        return best
-    stacked = readings[1]
-    shared = sum((Counter(best.text) & Counter(stacked.text)).values())
-    if shared >= 0.4 * max(len(best.text), len(stacked.text)):
-        return replace(stacked, text=best.text, score=best.score)
-    return best
+    first, *others = readings
+    stacked = next((line for line in others if line.orientation == "vertical"), None)
+    if stacked and _agree(first.text, stacked.text):
+        return replace(stacked, text=first.text, score=first.score) if first.score > stacked.score else stacked
+    turned = [line for line in others if line.orientation == "horizontal" and len(line.text) >= len(first.text)]
+    best = max([first, *turned], key=lambda line: line.score)
+    return stacked if stacked and best.score < min(_UNSURE, stacked.score) else best
+
+
+def _agree(text: str, other: str) -> bool:
+    return (Counter(text) & Counter(other)).total() >= 0.4 * max(len(text), len(other), 1)
 
 
 def _tiles(height: int, width: int, side: int) -> Iterator[tuple[int, int, int, int, tuple[float, float, int] | None]]:
@@ -177,8 +177,7 @@ class _Recognisers:
     def __init__(self, name: str | Path, device: str) -> None:
         copies = min(runtime.cores(), 4) if device == "cpu" else 1
         arguments = _model_arguments(name, device, threads=1, shapes=8)
-        # A Paddle predictor has a fixed cost per run, which lines can share; ONNX Runtime has not.
-        self._batch = 1 if "engine" in arguments else 4
+        self._onnx = "engine" in arguments
         self._free: queue.SimpleQueue[TextRecognition] = queue.SimpleQueue()
         for _ in range(copies):
             self._free.put(TextRecognition(**arguments))
@@ -186,17 +185,30 @@ class _Recognisers:
 
     def read(self, strips: Sequence[np.ndarray]) -> list[tuple[str, float]]:
         """Text and score of each strip uint8 RGB [48, W, 3]."""
-        widths = [_shape_width(strip.shape[1]) for strip in strips]
-        batches = []
-        for width in sorted(set(widths), reverse=True):  # the longest first: the copies then finish together
-            same = [i for i in range(len(strips)) if widths[i] == width]
-            batches += [same[i : i + self._batch] for i in range(0, len(same), self._batch)]
+        batches = self._batches([strip.shape[1] for strip in strips])
+        images = ([_bgr(_widened(strips[i], width)) for i in batch] for batch, width in batches)
         results: list[tuple[str, float]] = [("", 0.0)] * len(strips)
-        images = ([_bgr(_padded(strips[i], widths[i])) for i in batch] for batch in batches)
-        for batch, found in zip(batches, self._pool.map(self._predict, images), strict=True):
+        for (batch, _), found in zip(batches, self._pool.map(self._predict, images), strict=True):
             for i, reading in zip(batch, found, strict=True):
                 results[i] = reading
         return results
+
+    def _batches(self, widths: Sequence[int]) -> list[tuple[list[int], int]]:
+        """Which strips are read together and how wide; the widest first, so that the copies finish together.
+
+        A run of a Paddle predictor costs as much as 250 pixels of width before it begins, and each new input shape
+        costs time and memory once: strips share runs and widths come in few steps. ONNX Runtime has neither cost.
+        """
+        order = sorted(range(len(widths)), key=lambda i: -widths[i])
+        if self._onnx:
+            return [([i], -(-widths[i] // 16) * 16) for i in order]
+        batches: list[tuple[list[int], int]] = []
+        for i in order:
+            if batches and len(batches[-1][0]) < 4 and batches[-1][1] - widths[i] < 250:
+                batches[-1][0].append(i)
+            else:
+                batches.append(([i], next((step for step in _WIDTHS if step >= widths[i]), widths[i])))
+        return batches
 
     def _predict(self, images: list[np.ndarray]) -> list[tuple[str, float]]:
         recogniser = self._free.get()
@@ -236,11 +248,7 @@ def _onnx_on_gpu() -> bool:
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def _shape_width(width: int) -> int:
-    return next((shape for shape in _STRIP_WIDTHS if shape >= width), width)
-
-
-def _padded(strip: np.ndarray, width: int) -> np.ndarray:
+def _widened(strip: np.ndarray, width: int) -> np.ndarray:
     spare = width - strip.shape[1]
     return cv2.copyMakeBorder(strip, 0, 0, 0, spare, cv2.BORDER_CONSTANT, value=(127, 127, 127))
 

@@ -82,7 +82,7 @@ class Frame:
         span = float(np.linalg.norm(points.max(0) - points.min(0)))
         straight = abs(np.sin(angle - turns * np.pi / 2)) * span < max(0.12 * height, 3.5)
         skew = np.linalg.norm(quads[0, 0] - quads[0, 1] + quads[0, 2] - quads[0, 3])
-        if len(quads) == 1 and skew > 0.15 * height and not straight:
+        if len(quads) == 1 and skew > max(0.15 * height, 4.0):
             return cls._in_perspective(quads[0])
         angle = turns * np.pi / 2 if straight else angle
         axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -125,6 +125,8 @@ def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) ->
     inner = (near.inside > 0) & (near.inside <= max(1.5, 0.07 * height))
     outer = (near.outside > 0) & (near.outside <= max(2.0, 0.2 * height)) & ~foreign
     core = near.inside > 0
+    if not core.any():
+        return core
     samples = lab[core | outer]
     centres = _main_colours(samples[:: max(1, len(samples) // 1200)])
     labels = np.argmin((centres**2).sum(1) - 2 * lab @ centres.T, axis=2)
@@ -139,11 +141,11 @@ def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) ->
 
 
 def _rooted_inside(mask: np.ndarray, near: Neighbourhood) -> np.ndarray:
-    """Connected parts that lie mostly inside the polygon or are as small as a character, unlike a board's rim."""
+    """Connected parts that lie mostly inside the polygon or are as small as a full stop, unlike a board's rim."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     within = np.bincount(labels[near.inside > 0], minlength=count)
-    small = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1) < 1.1 * near.height
-    rooted = (within >= 0.5 * stats[:, cv2.CC_STAT_AREA]) | small
+    small = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1) < 0.6 * near.height
+    rooted = (within >= 0.5 * stats[:, cv2.CC_STAT_AREA]) | (small & (within > 0))
     rooted[0] = False
     # Where most of the letters hang together with something outside, better too much than nothing.
     return rooted[labels] if within[rooted].sum() >= 0.6 * within[1:].sum() else mask
