@@ -8,18 +8,16 @@ straight, turned and in perspective. The same seed draws the same scene.
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pylopdf_fonts_zh_cn as noto
 from backgrounds import GROUNDS, flat, foliage_bokeh
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+from scene_drawing import Colour, Pen, Scene, panel, view, write
 from scene_texts import DISHES, NOTICES, POEMS, RULES, SHOPS, SIGNS, SLOGANS, VERTICALS
 
-Colour = tuple[int, int, int]
 Draw = np.random.Generator
 
 # Ground and text of signs, as one sees them in the street.
@@ -30,42 +28,6 @@ _PAIRS: list[tuple[Colour, Colour]] = [
     ((92, 52, 28), (238, 208, 150)), ((236, 226, 204), (70, 38, 20)), ((120, 24, 92), (255, 236, 246)),
     ((240, 120, 24), (255, 255, 255)), ((210, 232, 244), (18, 60, 110)), ((232, 240, 222), (30, 84, 40)),
 ]  # fmt: skip
-
-
-@dataclass
-class SceneLine:
-    """One line: polygon [4][2] clockwise from where reading starts at the glyph heads, sizes in pixels."""
-
-    text: str
-    polygon: list[list[float]]
-    orientation: str
-    color: Colour
-    outline_color: Colour | None
-    outline_width: float
-    bold: bool
-    height: float
-
-
-@dataclass
-class Scene:
-    """A picture uint8 [H, W, 3], the same without its text, and the lines in it."""
-
-    rgb: np.ndarray
-    clean: np.ndarray
-    lines: list[SceneLine] = field(default_factory=list)
-
-
-@dataclass
-class _Pen:
-    """How a text is drawn."""
-
-    size: float
-    color: Colour
-    serif: bool = False
-    bold: bool = False
-    outline: tuple[Colour, float] | None = None
-    shadow: bool = False
-    vertical: bool = False
 
 
 def make_scene(seed: int, size: tuple[int, int] = (1280, 960)) -> Scene:
@@ -81,106 +43,8 @@ def make_scene(seed: int, size: tuple[int, int] = (1280, 960)) -> Scene:
     return scene
 
 
-@cache
-def _font(serif: bool, size: float) -> ImageFont.FreeTypeFont:
-    path = noto.serif_path() if serif else noto.sans_path()
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
-
-
-def _write(
-    scene: Scene, text: str, place: tuple[float, float], pen: _Pen, to_picture: np.ndarray
-) -> tuple[float, float]:
-    """Write with the top left corner at `place` of a plane that `to_picture` [3, 3] maps; returns the width, height."""
-    font, glyphs = _font(pen.serif, round(2 * pen.size)), []
-    for index, character in enumerate(text):
-        x = 0.0 if pen.vertical else font.getlength(text[:index])
-        y = (0.86 + 1.1 * index * pen.vertical) * 2 * pen.size
-        glyphs.append((character, x, y))
-    extra = 2 * ((pen.outline[1] if pen.outline else 0) + 0.12 * pen.size) + 2
-    boxes = np.array([np.add(font.getbbox(c, anchor="ls"), (x, y, x, y)) for c, x, y in glyphs])
-    low, high = boxes[:, :2].min(0) - extra, boxes[:, 2:].max(0) + extra
-    tile_size = (int(np.ceil(high[0] - low[0])), int(np.ceil(high[1] - low[1])))
-    heavy = 0.028 * 2 * pen.size if pen.bold else 0.0
-    layers: list[tuple[Colour, float, float, float]] = [(pen.color, heavy, 0.0, 1.0)]
-    if pen.outline:
-        layers.insert(0, (pen.outline[0], heavy + 2 * pen.outline[1], 0.0, 1.0))
-    if pen.shadow:
-        layers.insert(0, ((0, 0, 0), heavy, 0.1 * pen.size, 0.55))
-    half = np.diag([0.5, 0.5, 1.0])
-    for color, stroke, offset, strength in layers:
-        tile = Image.new("L", tile_size)
-        draw = ImageDraw.Draw(tile)
-        for character, x, y in glyphs:
-            at = (x - low[0] + offset, y - low[1] + offset)
-            draw.text(at, character, fill=255, font=font, anchor="ls", stroke_width=stroke)
-        cover = np.asarray(tile)
-        if offset:
-            cover = cv2.GaussianBlur(cover, (0, 0), 0.05 * pen.size)
-        shift = np.array([[1, 0, place[0] + low[0] / 2], [0, 1, place[1] + low[1] / 2], [0, 0, 1]], np.float64)
-        _lay(scene.rgb, cover, to_picture @ shift @ half, color, strength)
-    pad, (x0, y0), (x1, y1) = 0.05 * pen.size, (low + extra) / 2, (high - extra) / 2
-    corners = np.array([[x0 - pad, y0 - pad], [x1 + pad, y0 - pad], [x1 + pad, y1 + pad], [x0 - pad, y1 + pad]])
-    polygon = cv2.perspectiveTransform((corners + place)[None].astype(np.float64), to_picture)[0]
-    outline, width = pen.outline or (None, 0.0)
-    scale = float(np.sqrt(abs(np.linalg.det(to_picture[:2, :2]))))
-    orientation = "vertical" if pen.vertical else "horizontal"
-    scene.lines.append(
-        SceneLine(
-            text, np.round(polygon, 2).tolist(), orientation, pen.color, outline, width, pen.bold, pen.size * scale
-        )
-    )
-    return x1 - x0, y1 - y0
-
-
-def _lay(picture: np.ndarray, cover: np.ndarray, matrix: np.ndarray, color: Colour, strength: float = 1.0) -> None:
-    """Blend a colour into `picture` by the coverage that `matrix` [3, 3] warps into it, sampled four times a pixel."""
-    height, width = picture.shape[:2]
-    corners = np.array(
-        [[[0, 0], [cover.shape[1], 0], [cover.shape[1], cover.shape[0]], [0, cover.shape[0]]]], np.float64
-    )
-    region = cv2.perspectiveTransform(corners, matrix)[0]
-    x0, y0 = (int(v) for v in np.clip(np.floor(region.min(0)) - 1, 0, (width, height)))
-    x1, y1 = (int(v) for v in np.clip(np.ceil(region.max(0)) + 1, 0, (width, height)))
-    if x1 <= x0 or y1 <= y0:
-        return
-    fine = np.array([[2, 0, -2 * x0], [0, 2, -2 * y0], [0, 0, 1]], np.float64) @ matrix
-    warped = cv2.warpPerspective(cover, fine, (2 * (x1 - x0), 2 * (y1 - y0)), flags=cv2.INTER_LINEAR)
-    amount = cv2.resize(warped, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)[..., None].astype(np.float32) / 255
-    part = picture[y0:y1, x0:x1].astype(np.float32)
-    picture[y0:y1, x0:x1] = np.round(part + (np.array(color, np.float32) - part) * amount * strength).astype(np.uint8)
-
-
-def _view(rng: Draw, size: tuple[float, float], width: int, height: int, turn: float, depth: float) -> np.ndarray:
-    """[3, 3]: a plane of `size` set in the middle of the picture, turned by degrees, seen from the side by `depth`."""
-    w, h = size
-    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
-    angle = np.radians(turn)
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    target = (corners - (w / 2, h / 2)) * (1 + depth * np.array([[1, 1], [-1, -1], [-1, -1], [1, 1]]) * [0.3, 1])
-    target = target @ rotation.T
-    span = np.ptp(target, axis=0)
-    target *= min(1.0, 0.94 * width / span[0], 0.94 * height / span[1])
-    room = (np.array([width, height]) - np.ptp(target, axis=0)) / 2 * 0.9
-    target += np.array([width, height]) / 2 + rng.uniform(-1, 1, 2) * room
-    return cv2.getPerspectiveTransform(corners, target.astype(np.float32)).astype(np.float64)
-
-
 def _new(ground: np.ndarray) -> Scene:
     return Scene(ground.copy(), ground)
-
-
-def _panel(ground: np.ndarray, size: tuple[float, float], view: np.ndarray, texture: np.ndarray) -> None:
-    """Fix a textured board with a soft shadow and a rim onto the ground."""
-    w, h = (int(v) for v in size)
-    board = cv2.resize(texture, (w, h), interpolation=cv2.INTER_LINEAR)
-    cv2.rectangle(board, (0, 0), (w - 1, h - 1), tuple(int(v) for v in board.mean((0, 1)) * 0.6), 5)
-    shape = (ground.shape[1], ground.shape[0])
-    cover = cv2.warpPerspective(np.full((h, w), 255, np.uint8), view, shape).astype(np.float32)[..., None] / 255
-    fallen = cv2.warpAffine(cover[..., 0], np.array([[1, 0, 8], [0, 1, 10]], np.float32), shape)
-    shade = cv2.GaussianBlur(fallen, (0, 0), 9)[..., None]
-    darker = ground * (1 - 0.45 * shade)
-    warped = cv2.warpPerspective(board, view, shape, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    ground[...] = np.round(darker * (1 - cover) + warped * cover).astype(np.uint8)
 
 
 def _ground(rng: Draw, width: int, height: int, names: Sequence[str]) -> np.ndarray:
@@ -206,16 +70,16 @@ def _shop_sign(rng: Draw, width: int, height: int) -> Scene:
     ground = _ground(rng, width, height, ["brick", "stone", "foliage", "wood"])
     back, fore = _PAIRS[int(rng.integers(len(_PAIRS)))]
     size = (0.88 * width, 0.42 * height)
-    view = _view(rng, size, width, height, float(rng.uniform(-12, 12)), float(rng.uniform(-0.12, 0.12)))
-    _panel(ground, size, view, _board(rng, back, int(size[0]), int(size[1])))
+    plane = view(rng, size, width, height, float(rng.uniform(-12, 12)), float(rng.uniform(-0.12, 0.12)))
+    panel(ground, size, plane, _board(rng, back, int(size[0]), int(size[1])))
     scene = _new(ground)
     name, sign = _pick(rng, SHOPS)[0], _pick(rng, SIGNS)[0]
     outline = ((30, 20, 20), 4.0) if rng.random() < 0.3 else None
-    pen = _Pen(min(0.78 * size[0] / len(name), 0.4 * size[1]), fore, bool(rng.random() < 0.4), True, outline)
+    pen = Pen(min(0.78 * size[0] / len(name), 0.4 * size[1]), fore, bool(rng.random() < 0.4), True, outline)
     pen.shadow = bool(rng.random() < 0.3)
-    _write(scene, name, ((size[0] - len(name) * pen.size) / 2, 0.14 * size[1]), pen, view)
-    small = _Pen(min(0.6 * size[0] / len(sign), 0.17 * size[1]), fore)
-    _write(scene, sign, ((size[0] - len(sign) * small.size) / 2, 0.68 * size[1]), small, view)
+    write(scene, name, ((size[0] - len(name) * pen.size) / 2, 0.14 * size[1]), pen, plane)
+    small = Pen(min(0.6 * size[0] / len(sign), 0.17 * size[1]), fore)
+    write(scene, sign, ((size[0] - len(sign) * small.size) / 2, 0.68 * size[1]), small, plane)
     return scene
 
 
@@ -224,18 +88,18 @@ def _menu(rng: Draw, width: int, height: int) -> Scene:
     ground = _ground(rng, width, height, ["slate", "wood_dark"] if dark else ["paper", "fabric"])
     scene, serif = _new(ground), bool(rng.random() < 0.5)
     title, text = ((255, 214, 110), (245, 240, 228)) if dark else ((150, 28, 24), (48, 36, 30))
-    view = np.eye(3)
+    plane = np.eye(3)
     head = _pick(rng, ["今日特色菜单", "家常小炒", "招牌推荐", "老城面馆菜单"])[0]
-    pen = _Pen(0.075 * height, title, serif, bold=True)
-    _write(scene, head, ((width - len(head) * pen.size) / 2, 0.06 * height), pen, view)
+    pen = Pen(0.075 * height, title, serif, bold=True)
+    write(scene, head, ((width - len(head) * pen.size) / 2, 0.06 * height), pen, plane)
     dishes = _pick(rng, DISHES, 14)
     size = 0.036 * height
     for index, dish in enumerate(dishes):
         column, row = divmod(index, 7)
         x, y = (0.07 + 0.48 * column) * width, (0.22 + 0.1 * row) * height
-        _write(scene, dish, (x, y), _Pen(size, text, serif), view)
+        write(scene, dish, (x, y), Pen(size, text, serif), plane)
         price = f"{int(rng.integers(8, 98))}元"
-        _write(scene, price, (x + 0.32 * width, y), _Pen(size, title), view)
+        write(scene, price, (x + 0.32 * width, y), Pen(size, title), plane)
     return scene
 
 
@@ -243,16 +107,16 @@ def _notice(rng: Draw, width: int, height: int) -> Scene:
     ground = _ground(rng, width, height, ["stone", "brick", "metal", "wood", "plaster"])
     back, fore = _PAIRS[int(rng.choice([4, 5, 6, 10, 13, 14]))]
     size = (0.7 * width, 0.82 * height)
-    view = _view(rng, size, width, height, float(rng.uniform(-6, 6)), float(rng.uniform(-0.06, 0.06)))
-    _panel(ground, size, view, _board(rng, back, int(size[0]), int(size[1])))
+    plane = view(rng, size, width, height, float(rng.uniform(-6, 6)), float(rng.uniform(-0.06, 0.06)))
+    panel(ground, size, plane, _board(rng, back, int(size[0]), int(size[1])))
     scene = _new(ground)
     head = _pick(rng, NOTICES)[0]
-    pen = _Pen(min(0.8 * size[0] / len(head), 0.11 * size[1]), (190, 22, 28), bold=True)
-    _write(scene, head, ((size[0] - len(head) * pen.size) / 2, 0.07 * size[1]), pen, view)
+    pen = Pen(min(0.8 * size[0] / len(head), 0.11 * size[1]), (190, 22, 28), bold=True)
+    write(scene, head, ((size[0] - len(head) * pen.size) / 2, 0.07 * size[1]), pen, plane)
     for index, rule in enumerate(_pick(rng, RULES, 7)):
         text = f"{index + 1}、{rule}"
-        small = _Pen(min(0.86 * size[0] / len(text), 0.056 * size[1]), fore)
-        _write(scene, text, (0.07 * size[0], (0.25 + 0.1 * index) * size[1]), small, view)
+        small = Pen(min(0.86 * size[0] / len(text), 0.056 * size[1]), fore)
+        write(scene, text, (0.07 * size[0], (0.25 + 0.1 * index) * size[1]), small, plane)
     return scene
 
 
@@ -266,13 +130,13 @@ def _couplet(rng: Draw, width: int, height: int) -> Scene:
     for index, text in enumerate(texts):
         size = min(0.8 * height / (1.1 * len(text)), 0.3 * pitch)
         plate = (1.7 * size, 1.1 * size * len(text) + size)
-        view = np.array([[1, 0, pitch * (index + 1) - plate[0] / 2], [0, 1, top], [0, 0, 1]], np.float64)
-        _panel(ground, plate, view, _board(rng, back, int(plate[0]), int(plate[1])))
-        pens.append(_Pen(size, fore, serif=bool(rng.random() < 0.6), vertical=True))
-        plates.append(view)
+        plane = np.array([[1, 0, pitch * (index + 1) - plate[0] / 2], [0, 1, top], [0, 0, 1]], np.float64)
+        panel(ground, plate, plane, _board(rng, back, int(plate[0]), int(plate[1])))
+        pens.append(Pen(size, fore, serif=bool(rng.random() < 0.6), vertical=True))
+        plates.append(plane)
     scene = _new(ground)
-    for text, pen, view in zip(texts, pens, plates, strict=True):
-        _write(scene, text, (0.35 * pen.size, 0.5 * pen.size), pen, view)
+    for text, pen, plane in zip(texts, pens, plates, strict=True):
+        write(scene, text, (0.35 * pen.size, 0.5 * pen.size), pen, plane)
     return scene
 
 
@@ -283,15 +147,15 @@ def _poster(rng: Draw, width: int, height: int) -> Scene:
     color = colors[int(rng.integers(len(colors)))]
     edge = ((255, 255, 255), (140, 16, 40)) if sum(color) < 500 else ((140, 16, 40), (20, 40, 120))
     outline = edge[int(rng.integers(2))]
-    view = _view(rng, (width, height), width, height, float(rng.choice([0, 0, -8, 8])), 0.0)
+    plane = view(rng, (width, height), width, height, float(rng.choice([0, 0, -8, 8])), 0.0)
     size = min(0.84 * width / len(head), 0.19 * height)
-    pen = _Pen(size, color, bold=True, outline=(outline, 0.06 * size))
-    _write(scene, head, ((width - len(head) * size) / 2, 0.2 * height), pen, view)
-    small = _Pen(min(0.7 * width / len(sub), 0.08 * height), (255, 255, 255), shadow=True)
-    _write(scene, sub, ((width - len(sub) * small.size) / 2, 0.56 * height), small, view)
+    pen = Pen(size, color, bold=True, outline=(outline, 0.06 * size))
+    write(scene, head, ((width - len(head) * size) / 2, 0.2 * height), pen, plane)
+    small = Pen(min(0.7 * width / len(sub), 0.08 * height), (255, 255, 255), shadow=True)
+    write(scene, sub, ((width - len(sub) * small.size) / 2, 0.56 * height), small, plane)
     for index, text in enumerate(_pick(rng, SIGNS, 2)):
-        tiny = _Pen(0.042 * height, (255, 255, 255))
-        _write(scene, text, ((width - len(text) * tiny.size) / 2, (0.74 + 0.08 * index) * height), tiny, view)
+        tiny = Pen(0.042 * height, (255, 255, 255))
+        write(scene, text, ((width - len(text) * tiny.size) / 2, (0.74 + 0.08 * index) * height), tiny, plane)
     return scene
 
 
@@ -300,10 +164,10 @@ def _overlay(rng: Draw, width: int, height: int) -> Scene:
     poem = _pick(rng, POEMS)[0].split(",")
     size = min(0.84 * width / max(map(len, poem)), 0.11 * height)
     outline = ((0, 0, 0), 0.05 * size) if rng.random() < 0.5 else None
-    pen = _Pen(size, (255, 255, 255), serif=bool(rng.random() < 0.6), outline=outline, shadow=outline is None)
+    pen = Pen(size, (255, 255, 255), serif=bool(rng.random() < 0.6), outline=outline, shadow=outline is None)
     for index, text in enumerate(poem):
         place = ((width - len(text) * size) / 2, height * 0.55 + index * 1.5 * size)
-        _write(scene, text, place, pen, np.eye(3))
+        write(scene, text, place, pen, np.eye(3))
     return scene
 
 
@@ -322,12 +186,12 @@ def _labels(rng: Draw, width: int, height: int) -> Scene:
         middle = np.array([[1, 0, -board[0] / 2], [0, 1, -board[1] / 2], [0, 0, 1]])
         rotation = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
         shift = np.array([[1, 0, cell[0] * width], [0, 1, cell[1] * height], [0, 0, 1]])
-        view = shift @ rotation @ middle
-        _panel(ground, board, view, _board(rng, back, int(board[0]), int(board[1])))
-        jobs.append((text, _Pen(size, fore, bold=bool(rng.random() < 0.4)), view))
+        plane = shift @ rotation @ middle
+        panel(ground, board, plane, _board(rng, back, int(board[0]), int(board[1])))
+        jobs.append((text, Pen(size, fore, bold=bool(rng.random() < 0.4)), plane))
     scene = _new(ground)
-    for text, pen, view in jobs:
-        _write(scene, text, (0.5 * pen.size, 0.36 * pen.size), pen, view)
+    for text, pen, plane in jobs:
+        write(scene, text, (0.5 * pen.size, 0.36 * pen.size), pen, plane)
     return scene
 
 

@@ -1,0 +1,60 @@
+import pytest
+
+from paddle_vlm.text.cedict import Cedict
+from paddle_vlm.text.hints import HintBook
+from paddle_vlm.translation.literal import LiteralWriter
+from paddle_vlm.weights import fetch
+
+
+@pytest.fixture(scope="module")
+def book() -> HintBook:
+    return HintBook(fetch("translator") / "cedict_glosses.tsv.gz")
+
+
+@pytest.fixture
+def writer(book) -> LiteralWriter:
+    """Small tables, so that each test shows where a word comes from."""
+    words, signs = {"的": "-", "中心": "Center", "元": "yuan", "店": "Store"}, {"小心地滑": "Caution: wet floor"}
+    return LiteralWriter(book, Cedict.load(), words=words, signs=signs, lexicon={"修复": "repair", "水果": "fruit"})
+
+
+@pytest.mark.parametrize(
+    ("line", "english"),
+    [
+        ("小心地滑", "Caution: wet floor"),
+        ("土壤修复中心", "Soil Repair Center"),
+        ("水果店", "Fruit Store"),
+        ("我的植物", "I plant"),
+        ("张伟", "Zhang Wei"),
+        ("武汉", "Wuhan"),
+        ("陕西南路", "Shaanxi South Road"),
+        ("电话010-87772197", "telephone 010-87772197"),
+        ("牛肉28元", "beef 28 yuan"),
+        ("", ""),
+    ],
+)
+def test_words_in_order(writer, line, english):
+    assert writer.write(line).text == english
+
+
+def test_the_share_of_known_characters_tells_how_much_is_more_than_pinyin(writer):
+    assert writer.write("植物医生").known == 1.0
+    assert writer.write("绿尚").known < 0.5
+
+
+@pytest.mark.parametrize(
+    ("line", "english"),
+    [
+        ("小心地滑", "Caution: wet floor"),
+        ("宫保鸡丁", "Kung Pao Chicken"),
+        ("免费", "free"),
+        ("土壤修复中心", None),
+        ("绿尚", None),
+    ],
+)
+def test_whole_phrases(writer, line, english):
+    assert writer.phrase(line) == english
+
+
+def test_nouns_take_a_noun_sense(writer):
+    assert writer.write("广告").text == "advertising" or writer.write("广告").text == "commercial"
