@@ -48,7 +48,8 @@ class TextReader:
         rec: a recognition model or its folder; by default the one that belongs to `det`.
         device: "auto", "cpu" or "gpu".
         min_score: lines that the recogniser is less sure of are dropped.
-        max_side: the longer side of what the detector sees, in pixels; more finds smaller text and takes longer.
+        max_side: the longer side of what the detector sees, in pixels; more finds smaller text and takes longer. By
+            default 960, and up to 1280 for pictures of more than 1536.
 
     Raises MissingWeights for models that are not there and cannot be fetched.
     """
@@ -60,7 +61,7 @@ class TextReader:
         *,
         device: str = "auto",
         min_score: float = 0.5,
-        max_side: int = 960,
+        max_side: int | None = None,
     ) -> None:
         det, rec = _model_names(det, rec)
         device = runtime.device(device)
@@ -73,7 +74,7 @@ class TextReader:
         """The text lines of a picture uint8 [H, W, 3] RGB, from top to bottom; [] where there is no text."""
         boxes = self._detect(rgb)
         readings = self._read_views(rgb, [_usual_views(box) for box in boxes])
-        unsure = [i for i, options in enumerate(readings) if options[0].score < _UNSURE]
+        unsure = [i for i, options in enumerate(readings) if _may_be_turned(options[0])]
         for i, options in zip(unsure, self._read_views(rgb, [[_turned_view(boxes[i])] for i in unsure]), strict=True):
             readings[i] += options
         lines = [_choose(options) for options in readings]
@@ -83,21 +84,22 @@ class TextReader:
     def _detect(self, rgb: np.ndarray) -> list[np.ndarray]:
         """Quadrilaterals float32 [4, 2], the corners clockwise from the one nearest to the top left."""
         boxes = []
-        for left, top, right, bottom, core in _tiles(rgb.shape[0], rgb.shape[1], self._max_side):
-            for box in self._detect_in(rgb[top:bottom, left:right]):
+        side = self._max_side or int(np.clip(0.625 * max(rgb.shape), 960, 1280))
+        for left, top, right, bottom, core in _tiles(rgb.shape[0], rgb.shape[1], side):
+            for box in self._detect_in(rgb[top:bottom, left:right], side):
                 box += np.array([left, top], np.float32)
                 if core is None or core[0] <= box.mean(0)[core[2]] < core[1]:
                     boxes.append(box)
         return boxes
 
-    def _detect_in(self, rgb: np.ndarray) -> list[np.ndarray]:
+    def _detect_in(self, rgb: np.ndarray, side: int) -> list[np.ndarray]:
         height, width = rgb.shape[:2]
         # Twice the detector's size is enough for exact corners; going there by area averaging avoids aliasing.
-        factor = min(1.0, 2.0 * self._max_side / max(height, width))
+        factor = min(1.0, 2.0 * side / max(height, width))
         size = max(1, round(width * factor)), max(1, round(height * factor))
         seen = _bgr(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if factor < 1 else rgb)
         with self._detector_lock:
-            found = self._detector.predict(seen, limit_side_len=self._max_side, limit_type="max")[0]["dt_polys"]
+            found = self._detector.predict(seen, limit_side_len=side, limit_type="max")[0]["dt_polys"]
         scale = np.array([width / size[0], height / size[1]], np.float32)
         return [np.asarray(polygon, np.float32) * scale for polygon in found]
 
@@ -132,12 +134,17 @@ def _turned_view(box: np.ndarray) -> _View:
     return _View(np.roll(box, -2 if height < _TALL * width else 1, axis=0))
 
 
+def _may_be_turned(line: TextLine) -> bool:
+    """Whether a line may stand on its head: it then reads as a few stray characters, or is not believed at all."""
+    width, height = side_lengths(line.polygon)
+    return line.score < _UNSURE and (line.score < 0.6 or len(line.text) < 0.9 * width / max(height, 1.0))
+
+
 def _choose(readings: list[TextLine]) -> TextLine:
     """One of the readings of a box: as it stands, stacked (tall boxes), turned (when the first was unsure).
 
     PP-OCR also reads stacked characters that lie on their side, often better than cut apart. That they are stacked
-    shows in that both readings agree: cutting a turned line apart gives nonsense. A line that is upside down reads as
-    a few stray characters.
+    shows in that both readings agree: cutting a turned line apart gives nonsense.
     """
     first, *others = readings
     stacked = next((line for line in others if line.orientation == "vertical"), None)

@@ -141,11 +141,19 @@ def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) ->
 
 
 def _rooted_inside(mask: np.ndarray, near: Neighbourhood) -> np.ndarray:
-    """Connected parts that lie mostly inside the polygon or are as small as a full stop, unlike a board's rim."""
+    """Connected parts that lie mostly inside the polygon or are as small as a full stop, unlike a board's rim.
+
+    A rim that the polygon just takes in is longer than a character and keeps to the polygon's edge.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    within = np.bincount(labels[near.inside > 0], minlength=count)
-    small = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1) < 0.6 * near.height
-    rooted = (within >= 0.5 * stats[:, cv2.CC_STAT_AREA]) | (small & (within > 0))
+    within, core = (
+        np.bincount(labels[near.inside > depth], minlength=count) for depth in (0, max(1.0, 0.15 * near.height))
+    )
+    area, sides = stats[:, cv2.CC_STAT_AREA], stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    extent = sides.max(1)
+    small = (extent < 0.6 * near.height) & (extent <= 2.5 * sides.min(1)) & (within > 0)
+    rim = (extent > 1.3 * near.height) & (core < 0.2 * area)
+    rooted = (within >= 0.5 * area) & ~rim | small
     rooted[0] = False
     # Where most of the letters hang together with something outside, better too much than nothing.
     return rooted[labels] if within[rooted].sum() >= 0.6 * within[1:].sum() else mask

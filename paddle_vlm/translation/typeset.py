@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LEGIBLE = 11.0  # pixels per em from which small print is read without effort, by people and by OCR
 _LEAST = 7.0
+_SHIFTED = {"left": 0.6, "center": 0.85, "right": 0.6}  # liking for leaving the common edge or middle
 _SEEN = 20.0  # least difference from the ground, in the unit of `_apart`
 
 
@@ -134,7 +135,9 @@ def _plans(job: _Job, taken: Sequence[np.ndarray], waiting: Sequence[np.ndarray]
         if max(fit.size for _, fit in fits) < least:
             fits += _squeezed(job, room, own, {box for box, _ in fits}, least)
         rows = len(job.region.lines) if not job.vertical or turned else 3
-        plans += [_Plan(room.frame, box, fit, align, bool(turned), _score(fit, own, rows, target)) for box, fit in fits]
+        for box, fit in fits:
+            score = _score(fit, own, rows, target) * (_SHIFTED[align] if _shifted(fit, own, box, align) else 1.0)
+            plans.append(_Plan(room.frame, box, fit, align, bool(turned), score))
     return plans
 
 

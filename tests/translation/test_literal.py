@@ -54,7 +54,3 @@ def test_the_share_of_known_characters_tells_how_much_is_more_than_pinyin(writer
 )
 def test_whole_phrases(writer, line, english):
     assert writer.phrase(line) == english
-
-
-def test_nouns_take_a_noun_sense(writer):
-    assert writer.write("广告").text == "advertising" or writer.write("广告").text == "commercial"

@@ -94,6 +94,11 @@ TERMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def obedient() -> Translator:
+    return Translator(glossary=Glossary(TERMS))
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -101,9 +106,9 @@ TERMS = {
         "植物醫生在北京的旗舰店开业了,会员免费领取牛肉面一份,每人限领一份,先到先得,送完即止,详情请咨询店内工作人员",
     ],
 )  # fmt: skip
-def test_terms_are_always_obeyed_longest_first(line):
+def test_terms_are_always_obeyed_longest_first(obedient, line):
     glossary = Glossary(TERMS)
-    english = Translator(glossary=glossary).translate([line])[0].text
+    english = text_of(obedient, line)
     for match in glossary.find(line.replace("醫", "医")):
         assert match.english in english
     assert english.count("iNoodles") == line.count("牛肉面") and "WRONG" not in english
