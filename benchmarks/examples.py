@@ -66,7 +66,7 @@ def menu() -> np.ndarray:
             dish, price = row.split("|")
             width, _ = write(scene, dish, (96, top), Pen(35, INK, serif=True), plane)
             write(scene, f"{price}元", (716, top), Pen(35, RED), plane)
-            for x in np.arange(96 + width + 24, 700, 13):
+            for x in np.arange(max(96 + width + 24, 440), 700, 13):
                 at = plane @ (x, top + 34, 1)
                 cv2.circle(scene.rgb, (round(at[0]), round(at[1])), 1, (176, 160, 140), -1, cv2.LINE_AA)
             top += 56

@@ -37,7 +37,7 @@ class GRU(nn.Layer):
         self.gates = nn.Linear(hidden, 2 * hidden, bias_attr=False)
         self.candidate = nn.Linear(hidden, hidden, bias_attr=False)
         # A shut update gate holds the zero state through the padding, so a reversed row starts clean at its end.
-        shut = np.repeat(np.float32([-1e4, 0, 0]), hidden)
+        shut = np.repeat(np.array([-1e4, 0, 0], np.float32), hidden)
         self.register_buffer("shut", paddle.to_tensor(shut), persistable=False)
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:

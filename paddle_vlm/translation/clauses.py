@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from paddle_vlm.text.han import HAN
 from paddle_vlm.translation.glossary import Match
-from paddle_vlm.translation.patterns import spans
+from paddle_vlm.translation.patterns import spans, whole
 
 _BOUNDARY = re.compile(
-    r"[：:](?!\d)|:(?=\d{3})|[。！？；;!?]+|[【】\[\]()（）《》〈〉「」『』“”\"]|\s*[|｜•]\s*|\s+[-—*/·]\s+|(?<!\d)/(?!\d)"
+    r"：|(?<!\d):|:(?!\d)|[。！？；;!?]+|[【】\[\]()（）《》〈〉「」『』“”\"]|\s*[|｜•]\s*|\s+[-—*/·]\s+|(?<![\d元])/(?!\d)"
     r"|^\s*\d{1,2}[.．、)](?!\d)\s*|…+|—{2,}|\n"
     r"|[\u2190-\u21ff\u2460-\u27bf\u2b00-\u2bff\ufe0e\ufe0f\u200d\U0001f000-\U0001faff]+"  # arrows, symbols, emoji
 )
@@ -65,8 +65,11 @@ def split_words(words: list[str], longest: int) -> list[Part]:
 
 
 def keeps_tokens(source: str, english: str) -> bool:
-    """Whether every number and Latin word of the source occurs in the English, as often as there."""
+    """Whether every number, unit and Latin word of the source occurs in the English, numbers as often as there."""
     left = re.sub(r"[\s,]", "", english.lower())
+    written = [(whole(source[start:end]) or "").lower() for start, end in spans(source)]
+    if not all(re.sub(r"[\s,]", "", word) in left for text in written for word in text.split()):
+        return False
     for token in sorted(_TOKEN.findall(source), key=len, reverse=True):
         token = re.sub(r"[,]", "", token.lower())
         if token not in left:

@@ -65,7 +65,7 @@ class TextReader:
     ) -> None:
         det, rec = _model_names(det, rec)
         device = runtime.device(device)
-        self._detector = TextDetection(**_model_arguments(det, device, threads=runtime.cores(), shapes=4))
+        self._detector = TextDetection(**_model_arguments(det, device, threads=runtime.cores(), shapes=2))
         self._detector_lock = threading.Lock()
         self._recognisers = _Recognisers(rec, device)
         self._min_score, self._max_side = min_score, max_side
@@ -99,7 +99,8 @@ class TextReader:
         size = max(1, round(width * factor)), max(1, round(height * factor))
         seen = _bgr(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if factor < 1 else rgb)
         with self._detector_lock:
-            found = self._detector.predict(seen, limit_side_len=side, limit_type="max")[0]["dt_polys"]
+            # The models' own box_thresh is 0.6; at 0.5 PP-OCRv4 finds 1.6 % more characters on photographs, v6 the same.
+            found = self._detector.predict(seen, limit_side_len=side, limit_type="max", box_thresh=0.5)[0]["dt_polys"]
         scale = np.array([width / size[0], height / size[1]], np.float32)
         return [np.asarray(polygon, np.float32) * scale for polygon in found]
 
@@ -183,7 +184,7 @@ class _Recognisers:
 
     def __init__(self, name: str | Path, device: str) -> None:
         copies = min(runtime.cores(), 4) if device == "cpu" else 1
-        arguments = _model_arguments(name, device, threads=1, shapes=8)
+        arguments = _model_arguments(name, device, threads=1, shapes=4)
         self._onnx = "engine" in arguments
         self._free: queue.SimpleQueue[TextRecognition] = queue.SimpleQueue()
         for _ in range(copies):
@@ -240,7 +241,7 @@ def _model_arguments(name: str | Path, device: str, *, threads: int, shapes: int
         return arguments | {
             "device": device if device == "cpu" or _onnx_on_gpu() else "cpu",
             "engine": "onnxruntime",
-            "engine_config": {"intra_op_num_threads": threads},
+            "engine_config": {"intra_op_num_threads": threads, "enable_cpu_mem_arena": False},
         }
     return arguments | {
         "cpu_threads": threads,  # PaddleX starts ten however few the cores

@@ -73,6 +73,7 @@ _RULES: list[tuple[str, Callable[[re.Match[str]], str]]] = [
     (rf"(?P<number>{_NUMBER}) ?(?P<unit>{_either(COUNTED)})", _counted),
     (r"(?P<number>\d(?:\.\d)?|\d\d) ?折", _discount),
     (r"(?P<number>\d+) ?楼", lambda match: f"{match['number']}F"),
+    (r"(?P<number>\d+) ?号线", lambda match: f"Line {match['number']}"),
     (r"第? ?(?P<number>\d+) ?号", lambda match: f"No. {match['number']}"),
 ]
 _COMPILED = [(re.compile(pattern), write) for pattern, write in _RULES]

@@ -77,6 +77,7 @@ def _strokes(rgb: np.ndarray, near: Neighbourhood, foreign: np.ndarray) -> np.nd
     surface, reach = (glow, 0.6) if glow is not None else (surface, 0.3)
     if surface.spread > 6:  # textured: a smooth surface does not tell strokes from background
         return grown(_thin_strokes(lab, seeds, free, near), max(2.0 if height >= 24 else 3.0, 0.07 * height))
+    seeds = _without_rims(seeds, length(lab - surface.values) > max(10.0, 5 * surface.spread), near)
     zone = grown(seeds, max(3.0, reach * height)) & (near.outside <= 0.65 * height)
     strokes = _attached(seeds, _unlike(lab, surface) & ~foreign, zone, near)
     # Once more from cleaner pixels of the same ground: the first surface has seen shadows as background.
@@ -141,22 +142,31 @@ def _text_coloured(lab: np.ndarray, near: Neighbourhood, foreign: np.ndarray) ->
 
 
 def _rooted_inside(mask: np.ndarray, near: Neighbourhood) -> np.ndarray:
-    """Connected parts that lie mostly inside the polygon or are as small as a full stop, unlike a board's rim.
-
-    A rim that the polygon just takes in is longer than a character and keeps to the polygon's edge.
-    """
+    """Connected parts that lie mostly inside the polygon or are as small as a full stop."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    within, core = (
-        np.bincount(labels[near.inside > depth], minlength=count) for depth in (0, max(1.0, 0.15 * near.height))
-    )
+    within = np.bincount(labels[near.inside > 0], minlength=count)
     area, sides = stats[:, cv2.CC_STAT_AREA], stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
-    extent = sides.max(1)
-    small = (extent < 0.6 * near.height) & (extent <= 2.5 * sides.min(1)) & (within > 0)
-    rim = (extent > 1.3 * near.height) & (core < 0.2 * area)
-    rooted = (within >= 0.5 * area) & ~rim | small
+    small = (sides.max(1) < 0.6 * near.height) & (sides.max(1) <= 2.5 * sides.min(1)) & (within > 0)
+    rooted = (within >= 0.5 * area) | small
     rooted[0] = False
     # Where most of the letters hang together with something outside, better too much than nothing.
     return rooted[labels] if within[rooted].sum() >= 0.6 * within[1:].sum() else mask
+
+
+def _without_rims(seeds: np.ndarray, different: np.ndarray, near: Neighbourhood) -> np.ndarray:
+    """Seeds without thin parts along the polygon's edge that run on outside: the frame of a board around the text."""
+    _, wholes = cv2.connectedComponents((different | seeds).astype(np.uint8), connectivity=8)
+    runs_on = np.zeros(wholes.max() + 1, bool)
+    runs_on[np.unique(wholes[near.outside > 0.5 * near.height])] = True
+    runs_on[0] = False
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(seeds.astype(np.uint8), connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    extent = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1)
+    core = np.bincount(labels[near.inside > max(1.0, 0.15 * near.height)], minlength=count)
+    continued = np.bincount(labels[runs_on[wholes]], minlength=count)
+    rim = (core < 0.2 * area) & (continued > 0.5 * area) & ((area < 0.3 * extent**2) | (extent < 4))
+    rim[0] = False
+    return seeds & ~rim[labels]
 
 
 def _main_colours(samples: np.ndarray) -> np.ndarray:
@@ -203,5 +213,5 @@ def _attached(seeds: np.ndarray, candidates: np.ndarray, zone: np.ndarray, near:
     runs_on[np.unique(labels[~zone])] = True
     touches[0] = False
     close = grown(seeds, max(2.0, 0.1 * height)) & (near.outside <= 0.15 * height)
-    close |= grown(seeds, max(3.0, 0.25 * height)) & (near.inside > 0)
+    close |= grown(seeds, max(3.0, 0.25 * height)) & (near.inside > 0.06 * height)
     return (touches & ~runs_on)[labels] | ((touches & runs_on)[labels] & close) | seeds

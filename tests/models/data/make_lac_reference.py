@@ -6,7 +6,7 @@ as jieba/lac_small/nets.py does it, on sequences without padding (LoD).
 
 import os
 
-os.environ["FLAGS_enable_pir_api"] = "0"  # old operators exist in the old intermediate representation only
+os.environ["FLAGS_enable_pir_api"] = "0"  # noqa: SIM112 - the old operators need the old representation
 
 from pathlib import Path
 
