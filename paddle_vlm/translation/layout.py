@@ -1,13 +1,13 @@
 """From text lines to what is translated as one: paragraphs, table cells, columns, in reading order."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from paddle_vlm.translation.line_wording import contains_chinese, join_texts, must_end, must_go_on, width_in_characters
 from paddle_vlm.translation.reading_order import reading_order
 
 if TYPE_CHECKING:
@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["paragraph", "cell", "line"]
 
-# Han: the unified block, extension A, compatibility ideographs, extensions B and up, and the digit zero 〇.
-_HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
-_ENDS_SENTENCE = tuple('。！？!?；;…：:）)】]》」』”"')
-_READS_ON = tuple("，、,（(【《“「—-和与及的或在于为把被将对从")
-_BULLET = re.compile(
-    r"[【\[（(《〈「『●○•·◆◇■□★☆※▲△►▶✓√*#-]|\d{1,2}[.、)）．:：]|[①-⑳⑴-⒇]|[一二三四五六七八九十]{1,3}[、.．]|第[\d一二三四五六七八九十]+[条章节]"
-)
-_LABEL = re.compile(r"[^：:，,。]{1,6}[：:]")
-_SHORT = 7.0  # characters: a line below this is a name, a price or a menu entry rather than a line of running text
+_SHORT = 8.0  # characters: a shorter line is a name, a price or a menu entry rather than running text
 
 
 @dataclass
@@ -63,25 +55,11 @@ class _Row:
 
     @property
     def length(self) -> float:
-        return (self.end - self.start) / self.size
+        return width_in_characters(self.text)
 
     @property
     def text(self) -> str:
         return join_texts([line.text for line in self.lines])
-
-
-def contains_chinese(text: str) -> bool:
-    """Whether the text holds at least one Chinese character (Han, extensions included)."""
-    return _HAN.search(text) is not None
-
-
-def join_texts(texts: Sequence[str]) -> str:
-    """Join the lines of a paragraph: no space between Chinese, one between Latin words and numbers."""
-    joined = ""
-    for text in (t.strip() for t in texts):
-        latin = joined[-1:].isascii() and text[:1].isascii() and joined[-1:].isalnum() and text[:1].isalnum()
-        joined += (" " if latin else "") + text
-    return joined
 
 
 def group_lines(lines: Sequence["TextLine"], image_size: tuple[int, int]) -> list[Region]:
@@ -286,16 +264,10 @@ def _reads_on(upper: _Row, lower: _Row) -> bool:
         return False
     if not -0.5 * size < gap < 1.0 * size or not -0.9 * size < indent < 2.8 * size:
         return False
-    above, below = upper.text.strip(), lower.text.strip()
-    if not (contains_chinese(above) and contains_chinese(below)):
+    if not (contains_chinese(upper.text) and contains_chinese(lower.text)) or must_end(upper.text, lower.text):
         return False
-    if above.endswith(_ENDS_SENTENCE) or _BULLET.match(below) or _LABEL.match(below):
-        return False
-    unfinished = above.endswith(_READS_ON) or above.count("（") + above.count("(") > above.count("）") + above.count(
-        ")"
-    )
-    full = upper.end > lower.end - 1.5 * size and upper.length >= _SHORT
-    return full or (unfinished and upper.length >= 3)
+    full = upper.end > lower.end - 1.0 * size and upper.length >= _SHORT
+    return full or (must_go_on(upper.text) and upper.length >= 3)
 
 
 def _region(rows: list[_Row], along: np.ndarray, across: np.ndarray) -> Region:
