@@ -95,8 +95,8 @@ def shop() -> np.ndarray:
     panel(wall, (1060, 300), plane, board)
     _vignette(wall)
     scene = Scene(wall.copy(), wall)
-    pen = Pen(138, GOLD, serif=True, bold=True, shadow=True)
-    _centred(scene, "江南茶庄", 530, 34, pen, plane)
+    pen = Pen(118, GOLD, serif=True, bold=True, shadow=True)
+    _centred(scene, "江南茶庄", 530, 56, pen, plane)
     _centred(scene, "欢迎光临", 530, 204, Pen(54, (250, 236, 206), serif=True), plane)
     return scene.rgb
 

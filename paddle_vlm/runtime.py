@@ -14,9 +14,10 @@ import tempfile
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from paddle_vlm.errors import MissingDependency, UsageError
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # What paddle prints to stderr on import: about the threads that it needs to be fast, and advice to its builders.
 _NOISE = ("OMP_NUM_THREADS", "No ccache found", "warnings.warn(warning_message)")
@@ -62,6 +65,12 @@ def cache_folder() -> Path:
     """Where downloaded weights live: `PADDLE_VLM_HOME`, or ~/.cache/paddle_vlm."""
     home = os.environ.get("PADDLE_VLM_HOME")
     return Path(home).expanduser() if home else Path.home() / ".cache" / "paddle_vlm"
+
+
+def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`[function(item) for item in items]` on all cores, for functions that spend their time in numpy and OpenCV."""
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(function, items))
 
 
 def prepare_environment() -> None:

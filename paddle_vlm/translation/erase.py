@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from paddle_vlm.runtime import parallel_map
 from paddle_vlm.translation.background import (
     Neighbourhood,
     fit_background,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["erase", "glyph_mask"]
 
 _MARGIN = 0.8  # how far around a line is looked at, in glyph heights
-_WORK_HEIGHT = 40.0  # the smooth background is modelled at this glyph height at most, in pixels
+_WORK_HEIGHT = 24.0  # the smooth background is modelled at this glyph height at most, in pixels
 
 
 def erase(image: np.ndarray, mask: np.ndarray, lines: Sequence[TextLine]) -> np.ndarray:
@@ -42,17 +43,21 @@ def erase(image: np.ndarray, mask: np.ndarray, lines: Sequence[TextLine]) -> np.
     Returns:
         A new array like `image`; unmasked pixels are unchanged.
     """
-    result = image.copy()
-    left = mask.copy()
-    for line in lines:
+
+    def filled(line: TextLine) -> tuple[tuple[int, int, int, int], np.ndarray, np.ndarray | None]:
         near = Neighbourhood.of(line, image.shape, _MARGIN, _WORK_HEIGHT)
         x0, y0, x1, y1 = near.box
-        part, unknown = result[y0:y1, x0:x1], left[y0:y1, x0:x1]
-        zone = near.enlarged(near.outside) <= 0.75 * near.height
-        hole = unknown & zone
-        if hole.any():
-            part[hole] = _filled(part, hole, ~unknown, near)[hole]
-            unknown &= ~hole
+        part, unknown = image[y0:y1, x0:x1], mask[y0:y1, x0:x1]
+        hole = unknown & (near.enlarged(near.outside) <= 0.75 * near.height)
+        return near.box, hole, _filled(part, hole, ~unknown, near) if hole.any() else None
+
+    result = image.copy()
+    left = mask.copy()
+    for (x0, y0, x1, y1), hole, pixels in parallel_map(filled, lines):
+        if pixels is not None:
+            todo = hole & left[y0:y1, x0:x1]
+            result[y0:y1, x0:x1][todo] = pixels[todo]
+            left[y0:y1, x0:x1][todo] = False
     if left.any():
         result = _inpainted(result, left)
     return result

@@ -206,9 +206,9 @@ def _mark_tables(rows: Sequence[_Row]) -> None:
     neighbours = [[other for other in rows if other is not row and _same_row(row, other)] for row in rows]
     for row, beside in zip(rows, neighbours, strict=True):
         for other, beside_other in zip(rows, neighbours, strict=True):
-            if other is row or not _overlap(row.start, row.end, other.start, other.end):
+            if other is row or not beside or not _same_column(row, other):
                 continue
-            if any(_same_column(a, b, row, other) for a in beside for b in beside_other):
+            if any(_same_column(a, b) and _are_cells(row, other, a, b) for a in beside for b in beside_other):
                 row.in_table = True
 
 
@@ -217,12 +217,15 @@ def _same_row(one: _Row, other: _Row) -> bool:
     return abs(one.top + one.bottom - other.top - other.bottom) < size and max(one.size, other.size) < 1.8 * size
 
 
-def _same_column(a: _Row, b: _Row, row: _Row, other: _Row) -> bool:
-    if a is b or not _overlap(a.start, a.end, b.start, b.end) or (a.start > row.start) != (b.start > other.start):
-        return False
+def _same_column(row: _Row, other: _Row) -> bool:
     near = abs(row.top - other.top) < 4 * row.size
-    # Two columns of running text also stand row by row; in a table one of each pair is short or a number.
-    return near and all(min(x.length, y.length) < _SHORT for x, y in ((a, row), (b, other)))
+    return near and row is not other and _overlap(row.start, row.end, other.start, other.end)
+
+
+def _are_cells(row: _Row, other: _Row, beside: _Row, beside_other: _Row) -> bool:
+    """Columns of running text also stand row by row; in a table one of each pair is short or a number."""
+    same_side = (beside.start > row.start) == (beside_other.start > other.start)
+    return same_side and all(min(a.length, b.length) < _SHORT for a, b in ((row, beside), (other, beside_other)))
 
 
 def _overlap(start: float, end: float, other_start: float, other_end: float) -> bool:

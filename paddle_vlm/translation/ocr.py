@@ -150,7 +150,8 @@ def _choose(readings: list[TextLine]) -> TextLine:
     first, *others = readings
     stacked = next((line for line in others if line.orientation == "vertical"), None)
     if stacked and _agree(first.text, stacked.text):
-        return replace(stacked, text=first.text, score=first.score) if first.score > stacked.score else stacked
+        lying_is_better = first.score > stacked.score - 0.05
+        return replace(stacked, text=first.text, score=first.score) if lying_is_better else stacked
     turned = [line for line in others if line.orientation == "horizontal" and len(line.text) >= len(first.text)]
     best = max([first, *turned], key=lambda line: line.score)
     return stacked if stacked and best.score < min(_UNSURE, stacked.score) else best

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from paddle_vlm.runtime import parallel_map
 from paddle_vlm.translation.erase import erase, glyph_mask
 from paddle_vlm.translation.layout import Region, group_lines
 from paddle_vlm.translation.ocr import TextLine
@@ -87,9 +88,10 @@ def _erase_regions(image: LoadedImage, changed: Sequence[TranslatedRegion], kept
     canvas = image.rgb if image.alpha is None else np.dstack([image.rgb, image.alpha])
     lines = [line for item in changed for line in item.region.lines]
     mask = glyph_mask(image.rgb, lines, [line for region in kept for line in region.lines])
-    for item in changed:
-        biggest = max(item.region.lines, key=lambda line: len(line.text))
-        item.style = measure_style(image.rgb, biggest, mask)
+    longest = [max(item.region.lines, key=lambda line: len(line.text)) for item in changed]
+    styles = parallel_map(lambda line: measure_style(image.rgb, line, mask), longest)
+    for item, style in zip(changed, styles, strict=True):
+        item.style = style
     return erase(canvas, mask, lines)
 
 

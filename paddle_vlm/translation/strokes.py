@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from paddle_vlm.runtime import parallel_map
 from paddle_vlm.translation.background import (
     Neighbourhood,
     Surface,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 # Distances are in glyph heights, colour differences in CIE Lab units.
 _MARGIN = 0.8  # how far around a line is looked at; a glow may reach 0.6
-_WORK_HEIGHT = 40.0  # strokes are found at this glyph height at most, in pixels
+_WORK_HEIGHT = 32.0  # strokes are found at this glyph height at most, in pixels
 _COLOURS = 5
 
 
@@ -45,10 +46,13 @@ def glyph_mask(rgb: np.ndarray, lines: Sequence[TextLine], kept: Sequence[TextLi
         cv2.fillConvexPoly(owners, corners, number)
         if number > len(lines):  # a detector's box may cut the glyphs' edges: what is kept is kept whole
             cv2.polylines(owners, [corners], True, number, thickness=max(1, round(0.25 * glyph_height(line))))
-    for number, line in enumerate(lines, 1):
-        near = Neighbourhood.of(line, rgb.shape, _MARGIN, _WORK_HEIGHT)
+
+    def strokes_of(number: int) -> tuple[Neighbourhood, np.ndarray]:
+        near = Neighbourhood.of(lines[number - 1], rgb.shape, _MARGIN, _WORK_HEIGHT)
         owner = _nearest(owners, near)
-        strokes = _strokes(near.cut(rgb), near, (owner != 0) & (owner != number))
+        return near, _strokes(near.cut(rgb), near, (owner != 0) & (owner != number))
+
+    for near, strokes in parallel_map(strokes_of, range(1, len(lines) + 1)):
         x0, y0, x1, y1 = near.box
         if near.scale < 1:
             strokes = cv2.resize(strokes.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 0.1
@@ -213,5 +217,5 @@ def _attached(seeds: np.ndarray, candidates: np.ndarray, zone: np.ndarray, near:
     runs_on[np.unique(labels[~zone])] = True
     touches[0] = False
     close = grown(seeds, max(2.0, 0.1 * height)) & (near.outside <= 0.15 * height)
-    close |= grown(seeds, max(3.0, 0.25 * height)) & (near.inside > 0.06 * height)
+    close |= grown(seeds, max(3.0, 0.25 * height)) & (near.inside > 0.1 * height)
     return (touches & ~runs_on)[labels] | ((touches & runs_on)[labels] & close) | seeds
