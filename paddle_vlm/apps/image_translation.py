@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from paddle_vlm import runtime
 from paddle_vlm.errors import OutputError
 from paddle_vlm.translation.glossary import Glossary, Memory
 from paddle_vlm.translation.ocr import TextLine, TextReader
@@ -109,7 +110,7 @@ class ImageTranslator:
         terms = Glossary.load(glossary) if glossary else None
         exact = Memory.load(memory) if memory else None
         # The two models load side by side: reading files and building networks release the interpreter often enough.
-        with ThreadPoolExecutor(2) as pool:
+        with runtime.quick_loading(), ThreadPoolExecutor(2) as pool:
             reader = pool.submit(TextReader, ocr, device=device) if ocr else pool.submit(TextReader, device=device)
             self._translator = Translator(translator, glossary=terms, memory=exact)
             self._reader = reader.result()
