@@ -1,4 +1,4 @@
-"""Draw the pictures that the README translates: `python benchmarks/examples.py --out docs/images`.
+"""Draw the pictures that the README translates, and translate them: `python benchmarks/examples.py --out docs/images`.
 
 Six everyday pictures, all of them drawn here, so that they are free to ship: a menu, a shop front, the gate of a park,
 a tea label, the sign of an underground station and a warning on a steel door.
@@ -12,6 +12,8 @@ import numpy as np
 from backgrounds import GROUNDS
 from PIL import Image
 from scene_drawing import Colour, Pen, Scene, panel, write
+
+from paddle_vlm import ImageTranslator
 
 PLAIN = np.eye(3)
 CREAM, INK, RED, GOLD, WHITE = (247, 240, 224), (52, 40, 34), (170, 26, 28), (238, 200, 116), (255, 255, 255)
@@ -213,6 +215,11 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name, draw in PICTURES.items():
         Image.fromarray(draw()).save(args.out / f"{name}.jpg", quality=88, optimize=True)
+    translator = ImageTranslator()
+    for name in PICTURES:
+        both = Image.fromarray(translator.translate(args.out / f"{name}.jpg").comparison)
+        both.thumbnail((1400, 1400))
+        both.save(args.out / f"{name}_compare.jpg", quality=85, optimize=True)
 
 
 if __name__ == "__main__":

@@ -35,12 +35,13 @@ def alignments(
     result: list[Alignment] = []
     for i, (region, style, frame) in enumerate(zip(regions, styles, frames, strict=True)):
         lines = np.array([_span(frame, line.polygon) for line in region.lines])
-        alike = [q for j, q in enumerate(quads) if j != i and frames[j].quarter_turns == frame.quarter_turns]
-        peers = np.array([_span(frame, quad) for quad in (quads[i], *alike)])
+        alike = [j for j in range(len(quads)) if j != i and frames[j].quarter_turns == frame.quarter_turns]
+        peers = np.array([_span(frame, quads[j]) for j in (i, *alike)])
+        like_sized = np.array([abs(styles[j].height - style.height) < 0.2 * style.height for j in alike], bool)
         others = [line.polygon for j, other in enumerate(regions) if j != i for line in other.lines]
         result.append(
             _of_lines(lines, style.height)
-            or _of_peers(peers, style.height)
+            or _of_peers(peers, style.height, like_sized)
             or _in_panel(rooms[i], rooms[i].around([*kept, *others]), style.height)
         )
     return result
@@ -63,8 +64,11 @@ def _of_lines(spans: np.ndarray, height: float) -> Alignment | None:
     return "right" if right < 0.5 * left else "left"
 
 
-def _of_peers(spans: np.ndarray, height: float) -> Alignment | None:
-    """From regions in line with the first one: on what they agree, and only on that."""
+def _of_peers(spans: np.ndarray, height: float, like_sized: np.ndarray) -> Alignment | None:
+    """From regions in line with the first one: on what they agree, and only on that.
+
+    Flush right counts among text of one size only: a title and the lines below it end together by chance.
+    """
     own, others = spans[0], spans[1:]
     if not len(others):
         return None
@@ -73,7 +77,7 @@ def _of_peers(spans: np.ndarray, height: float) -> Alignment | None:
     votes: dict[Alignment, int] = {
         "left": int((left & ~right).sum()),
         "center": int((middle & ~left).sum()),
-        "right": int((right & ~left).sum()),
+        "right": int((right & ~left & like_sized).sum()),
     }
     if votes["right"] < 2:  # two right edges meet by chance more often than lines are set flush right
         votes["right"] = 0
