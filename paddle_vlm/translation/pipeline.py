@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -51,25 +52,32 @@ def render_translation(
     """Replace the Chinese text of one picture by English.
 
     `read` and `translate` are the two stages that hold models; what is not Chinese, and what the translator
-    returns as "kept", stays untouched in the picture.
+    returns as "kept", stays untouched in the picture. Strokes are erased while the translator works: the seconds of
+    "erase" are what is left to wait for.
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "ocr"):
         height, width = image.rgb.shape[:2]
         regions = group_lines(read(image.rgb), (width, height))
-    with _timed(seconds, "translate"):
-        done = [TranslatedRegion(r, t) for r, t in zip(regions, _translations(regions, translate), strict=True)]
-    changed = [r for r in done if not r.stays]
-    kept = [r.region for r in done if r.stays]
-    with _timed(seconds, "erase"):
-        canvas = _erase_regions(image, changed, kept)
+    with ThreadPoolExecutor(1) as aside:
+        erasing = aside.submit(_erase_regions, image, regions, [r.translatable for r in regions])
+        with _timed(seconds, "translate"):
+            done = [TranslatedRegion(r, t) for r, t in zip(regions, _translations(regions, translate), strict=True)]
+        with _timed(seconds, "erase"):
+            canvas, styles = erasing.result()
+            if any(item.stays and item.region.translatable for item in done):
+                canvas, styles = _erase_regions(image, regions, [not item.stays for item in done])
+    changed = [item for item in done if not item.stays]
     with _timed(seconds, "typeset"):
-        styles = [r.style for r in changed if r.style is not None]
         canvas, placements = typeset(
-            canvas, [r.region for r in changed], [r.translation.text for r in changed], styles, obstacles=kept
+            canvas,
+            [item.region for item in changed],
+            [item.translation.text for item in changed],
+            styles,
+            obstacles=[item.region for item in done if item.stays],
         )
-        for item, placement in zip(changed, placements, strict=True):
-            item.placement = placement
+    for item, style, placement in zip(changed, styles, placements, strict=True):
+        item.style, item.placement = style, placement
     seconds["total"] = sum(seconds.values())
     alpha = canvas[..., 3] if image.alpha is not None else None
     return Rendering(np.ascontiguousarray(canvas[..., :3]), alpha, done, seconds)
@@ -83,16 +91,18 @@ def _translations(
         yield next(found) if region.translatable else Translation(region.text, "kept", 1.0)
 
 
-def _erase_regions(image: LoadedImage, changed: Sequence[TranslatedRegion], kept: Sequence[Region]) -> np.ndarray:
-    """Measure each region's style, then take its strokes away; returns [H, W, 3], or [H, W, 4] with alpha."""
+def _erase_regions(
+    image: LoadedImage, regions: Sequence[Region], chosen: Sequence[bool]
+) -> tuple[np.ndarray, list[TextStyle]]:
+    """The picture [H, W, 3], or [H, W, 4] with alpha, without the strokes of the chosen regions, and their styles."""
     canvas = image.rgb if image.alpha is None else np.dstack([image.rgb, image.alpha])
-    lines = [line for item in changed for line in item.region.lines]
-    mask = glyph_mask(image.rgb, lines, [line for region in kept for line in region.lines])
-    longest = [max(item.region.lines, key=lambda line: len(line.text)) for item in changed]
+    erased = [region for region, take in zip(regions, chosen, strict=True) if take]
+    kept = [line for region, take in zip(regions, chosen, strict=True) if not take for line in region.lines]
+    lines = [line for region in erased for line in region.lines]
+    mask = glyph_mask(image.rgb, lines, kept)
+    longest = [max(region.lines, key=lambda line: len(line.text)) for region in erased]
     styles = parallel_map(lambda line: measure_style(image.rgb, line, mask), longest)
-    for item, style in zip(changed, styles, strict=True):
-        item.style = style
-    return erase(canvas, mask, lines)
+    return erase(canvas, mask, lines), styles
 
 
 @contextmanager
