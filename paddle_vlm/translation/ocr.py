@@ -1,6 +1,7 @@
 """Text lines of a picture, read by PaddleOCR 3.7's detection and recognition models."""
 
 import queue
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -237,7 +238,7 @@ def _model_names(det: str | Path, rec: str | Path | None) -> tuple[str | Path, s
 def _model_arguments(name: str | Path, device: str, *, threads: int, shapes: int) -> dict[str, Any]:
     """How PaddleOCR is to load a model; `shapes` bounds what oneDNN keeps for each input shape it has seen."""
     folder = weights.fetch(name)
-    arguments: dict[str, Any] = {"model_name": Path(name).name, "model_dir": str(folder), "device": device}
+    arguments: dict[str, Any] = {"model_name": _architecture(folder), "model_dir": str(folder), "device": device}
     if (folder / "inference.onnx").exists() and not (folder / "inference.pdiparams").exists():
         return arguments | {
             "device": device if device == "cpu" or _onnx_on_gpu() else "cpu",
@@ -249,6 +250,13 @@ def _model_arguments(name: str | Path, device: str, *, threads: int, shapes: int
         "enable_mkldnn": device == "cpu" and runtime.onednn_works(),
         "mkldnn_cache_capacity": shapes,
     }
+
+
+def _architecture(folder: Path) -> str:
+    """PaddleOCR's name of the network in a folder, which may itself be called otherwise."""
+    settings = folder / "inference.yml"
+    stated = settings.exists() and re.search(r"^ *model_name: *(\S+)", settings.read_text(encoding="utf-8"), re.MULTILINE)
+    return stated[1] if stated else folder.name
 
 
 def _onnx_on_gpu() -> bool:

@@ -119,8 +119,9 @@ def test_four_threads_read_what_one_reads(reader):
         assert list(pool.map(read, pictures)) == alone
 
 
-def test_the_other_pair_of_models_reads_through_paddle_inference():
-    reader = TextReader("PP-OCRv4_mobile", device="cpu")
+@pytest.mark.parametrize("models", ["PP-OCRv4_mobile", "PP-OCRv4_mobile_onnx"])
+def test_the_same_weights_read_through_paddle_inference_and_onnx_runtime(models):
+    reader = TextReader(models, device="cpu")
     assert [line.text for line in reader.read(drawn())] == [LINE]
     [column] = reader.read(drawn(vertical=True))
     assert (column.text, column.orientation) == (LINE, "vertical")
