@@ -143,7 +143,9 @@ def timed(reader: TextReader, rgb: np.ndarray) -> tuple[float, str]:
 
 def compare(pictures: list[tuple[Path, str]], rapid: RapidOcr, repeats: int) -> dict[str, Tally]:
     """Let the readers take turns on every picture."""
-    readers = {name: TextReader(name, device="cpu") for name in dict.fromkeys([SAME_WEIGHTS, IN_PADDLE, DEFAULT_MODELS])}
+    readers = {
+        name: TextReader(name, device="cpu") for name in dict.fromkeys([SAME_WEIGHTS, IN_PADDLE, DEFAULT_MODELS])
+    }
     tallies = {name: Tally() for name in [*readers, "rapidocr"]}
     with tempfile.TemporaryDirectory() as temporary:
         stored = Path(temporary) / "picture.npy"

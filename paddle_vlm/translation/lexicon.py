@@ -34,10 +34,12 @@ def save(lexicon: Mapping[str, str], path: Path) -> None:
 def learn(lines: Iterable[tuple[list[str], str]]) -> dict[str, str]:
     """Lines of (Chinese words, English) -> the commonest English of a word, where two lines or more agree on it.
 
+    Lines of a single word teach nothing, so that no line of the corpus comes back whole.
+
     In each line words take the English that goes best with them, each English word once; first by how often the two
     occur together (Dice), then again by how often they were linked.
     """
-    pairs = [(list(dict.fromkeys(words)), _WORD.findall(english)) for words, english in lines]
+    pairs = [(list(dict.fromkeys(words)), _WORD.findall(english)) for words, english in lines if len(words) > 1]
     seen = Counter(word for words, _ in pairs for word in words)
     scores: Scores = _dice(pairs, seen)
     links: dict[str, Counter[str]] = {}

@@ -1,14 +1,14 @@
 """A line word by word from the dictionary, with names in pinyin: what stands in where the network is unsure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 from paddle_vlm.text import names
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
-from paddle_vlm.text.hints import Hint, HintBook
+from paddle_vlm.text.hints import ARROW, Hint, HintBook
 from paddle_vlm.translation import patterns
 
 LONGEST = 12  # characters of a dictionary phrase
@@ -28,6 +28,19 @@ class Literal:
     text: str
     known: float
     words: int
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A stretch of a line in English; `characters` counts its Chinese word's, `sure` says that it is no guess."""
+
+    english: str
+    characters: int = 0
+    sure: bool = False
+
+    @property
+    def is_hint(self) -> bool:
+        return bool(self.english) and (self.characters > 0 or self.sure)
 
 
 class LiteralWriter:
@@ -60,24 +73,43 @@ class LiteralWriter:
 
     def write(self, text: str) -> Literal:
         """A line without the user's terms -> its words in English."""
-        done, known, characters, words, at = [], 0, 0, 0, 0
+        pieces = list(self._pieces(text))
+        words = [piece for piece in pieces if piece.characters]
+        characters = sum(piece.characters for piece in words)
+        known = sum(piece.characters for piece in words if piece.sure) / characters if characters else 1.0
+        return Literal(_title(" ".join(piece.english for piece in pieces if piece.english)), known, len(words))
+
+    def augment(self, text: str, terms: Mapping[str, str] | None = None) -> str:
+        """The network's input, `line ⇢ word | word | Pinyin`: the line and the English of its words, in order.
+
+        `terms` are Chinese words of the line with the only English that they may have, the longest first.
+        """
+        hints = []
+        longest_first = sorted(terms or (), key=len, reverse=True)
+        parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text) if terms else [text]
+        for part in parts:
+            known = (terms or {}).get(part)
+            hints += [known] if known else [piece.english for piece in self._pieces(part) if piece.is_hint]
+        return f"{text} {ARROW} {' | '.join(hints)}"
+
+    def _pieces(self, text: str) -> Iterator["_Piece"]:
+        """Words, and what stands between them: numbers with units in English, the rest as it is."""
+        at = 0
         for start, end in [*patterns.spans(text), (len(text), len(text))]:
             for chinese, run in groupby(text[at:start], key=lambda character: bool(HAN.match(character))):
                 if not chinese:
-                    done.append("".join(run).strip())
+                    yield _Piece("".join(run).strip())
                     continue
                 for hint in self._words("".join(run)):
                     english, sure = self._sense(hint)
-                    done.append(english)
-                    known, characters, words = known + sure * len(hint.word), characters + len(hint.word), words + 1
-            done.append(patterns.whole(text[start:end]) or text[start:end])
+                    yield _Piece(english, len(hint.word), sure)
+            english = patterns.whole(text[start:end])
+            yield _Piece(english or text[start:end], sure=bool(english))
             at = end
-        text = _title(" ".join(filter(None, done)))
-        return Literal(text, known / characters if characters else 1.0, words)
 
     def _words(self, text: str) -> list[Hint]:
         """jieba's words, joined while they make a phrase of the dictionary; the rest of the text between them."""
-        words = [Hint(word, tag, ()) for word, tag in self._book.segmenter.tag(text)] if text else []
+        words = [Hint(word, tag) for word, tag in self._book.segmenter.tag(text)] if text else []
         found: list[Hint] = []
         i = 0
         while i < len(words):
@@ -90,9 +122,9 @@ class LiteralWriter:
                     best = end
             whole = "".join(word.word for word in words[i:best])
             if found and found[-1].tag == "ns" and names.extends_place(whole):
-                found[-1] = Hint(found[-1].word + whole, "ns", ())
+                found[-1] = Hint(found[-1].word + whole, "ns")
             else:
-                found.append(Hint(whole, words[i].tag if best == i + 1 else "n", ()))
+                found.append(Hint(whole, words[i].tag if best == i + 1 else "n"))
             i = best
         return found
 
@@ -140,7 +172,7 @@ class LiteralWriter:
         singles = sum(len(part) == 1 for part in found)
         if found == [word] or singles > (2 if len(word) == 2 else 1):
             return ""
-        return " ".join(self._sense(Hint(part, "n", ()))[0] for part in found)
+        return " ".join(self._sense(Hint(part, "n"))[0] for part in found)
 
     def _has_phrase(self, text: str) -> bool:
         return text in self._signs or text in self._words_first or text in self._cedict

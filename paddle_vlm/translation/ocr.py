@@ -255,7 +255,9 @@ def _model_arguments(name: str | Path, device: str, *, threads: int, shapes: int
 def _architecture(folder: Path) -> str:
     """PaddleOCR's name of the network in a folder, which may itself be called otherwise."""
     settings = folder / "inference.yml"
-    stated = settings.exists() and re.search(r"^ *model_name: *(\S+)", settings.read_text(encoding="utf-8"), re.MULTILINE)
+    stated = settings.exists() and re.search(
+        r"^ *model_name: *(\S+)", settings.read_text(encoding="utf-8"), re.MULTILINE
+    )
     return stated[1] if stated else folder.name
 
 

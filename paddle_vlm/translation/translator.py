@@ -102,7 +102,7 @@ class Translator:
     def _fits(self, clause: str) -> bool:
         if len(clause) > MAX_SOURCE:
             return False
-        return self._network.source_pieces(self._book.augment(clause)) <= MAX_SOURCE
+        return self._network.source_pieces(self._writer.augment(clause)) <= MAX_SOURCE
 
     def _clauses(self, clauses: Iterable[str]) -> dict[str, Translation]:
         """Every clause once: phrases, then the network, then apart what it did not carry over."""
@@ -135,7 +135,7 @@ class Translator:
         augmented = []
         for clause in clauses:
             terms = {clause[match.start : match.end]: match.english for match in self._glossary.find(clause)}
-            augmented.append(self._book.augment(clause, terms))
+            augmented.append(self._writer.augment(clause, terms))
         return dict(zip(clauses, self._network.write(augmented, **self._decoding), strict=True))
 
     def _judge(self, clause: str, draft: Draft) -> Translation | None:

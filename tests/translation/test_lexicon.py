@@ -25,6 +25,10 @@ def test_what_was_seen_once_is_not_learnt():
     assert "罕见" not in lexicon.learn(LINES)
 
 
+def test_lines_of_one_word_teach_nothing():
+    assert lexicon.learn([(["出口"], "Exit")] * 5) == {}
+
+
 def test_a_stored_lexicon_loads_again_and_equal_ones_are_equal_files(tmp_path):
     found = lexicon.learn(LINES)
     lexicon.save(found, tmp_path / "a.tsv.gz")

@@ -54,3 +54,26 @@ def test_the_share_of_known_characters_tells_how_much_is_more_than_pinyin(writer
 )
 def test_whole_phrases(writer, line, english):
     assert writer.phrase(line) == english
+
+
+@pytest.mark.parametrize(
+    ("line", "hints"),
+    [
+        ("土壤修复中心", "soil | repair | Center"),
+        ("张伟", "Zhang Wei"),
+        ("牛肉28元", "beef | 28 yuan"),
+        ("我的植物", "I | plant"),
+        ("ABC 123", ""),
+        ("", ""),
+    ],
+)
+def test_the_network_sees_the_words_in_order(writer, line, hints):
+    assert writer.augment(line) == f"{line} ⇢ {hints}"
+
+
+def test_a_term_of_the_user_is_a_words_only_sense(writer):
+    assert writer.augment("修复水果店", {"水果": "Fine Fruits"}) == "修复水果店 ⇢ repair | Fine Fruits | Store"
+
+
+def test_the_longest_term_is_taken(writer):
+    assert writer.augment("农业大学", {"农业": "farming", "农业大学": "Agri Uni"}) == "农业大学 ⇢ Agri Uni"

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 SOURCES = [
-    "华南农业大学 ⇢ south china / Huanan | agricultural university",
-    "净含量220ml ⇢ clean / net | contain | amount",
-    "好鞋不贵 ⇢ good | shoe | not | expensive / noble",
-    "小心地滑 ⇢ be careful | slippery",
-    "张伟 ⇢ Zhangwei",
+    "华南农业大学 ⇢ South China | Agricultural University",
+    "净含量220ml ⇢ net weight | 220 ml",
+    "好鞋不贵 ⇢ good | shoes | not | expensive",
+    "小心地滑 ⇢ Caution: wet floor",
+    "张伟 ⇢ Zhang Wei",
 ]
 TARGETS = ["South China Agricultural University", "Net content 220ml", "Good shoes", "Caution, wet floor", "Zhang Wei"]
 

@@ -1,0 +1,97 @@
+"""准备翻译模型的训练数据:python tools/prepare_translator.py --data 语料.tsv[.gz] --valid 验证集.tsv[.gz] --out 文件夹
+
+语料每行为“中文<Tab>英文[<Tab>OCR 读出的中文]”;--more 另加不含 OCR 列的语料。
+输出 train.tsv(“中文 ⇢ 译词 | 译词”与英文)、valid.tsv(由原文、英文、由 OCR 文字)、lexicon.tsv.gz 和 joint.model。
+每一行的译词来自不含该行的其余语料(四折),以免网络学会轻信译词。
+"""
+
+import argparse
+import gzip
+import hashlib
+import math
+import random
+import shutil
+from collections import Counter
+from multiprocessing import Pool
+from pathlib import Path
+
+from tqdm import tqdm
+
+from paddle_vlm.text.cedict import Cedict
+from paddle_vlm.text.han import HAN
+from paddle_vlm.text.hints import HintBook
+from paddle_vlm.translation import lexicon
+from paddle_vlm.translation.glossary import Glossary
+from paddle_vlm.translation.literal import LiteralWriter
+from paddle_vlm.translation.wording import normalize
+from paddle_vlm.weights import fetch
+
+FOLDS, WHOLE = 4, -1
+LONGEST = 30  # characters: in longer lines a word has too many English words to choose from
+writers: dict[int, LiteralWriter] = {}  # of each fold; worker processes inherit them
+
+
+def rows(path: Path) -> list[list[str]]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as file:
+        return [line.rstrip("\n").split("\t") for line in file]
+
+
+def fold(line: str) -> int:
+    return int(hashlib.md5(line.encode()).hexdigest(), 16) % FOLDS
+
+
+def augment(task: tuple[int, str]) -> str:
+    number, line = task
+    return writers[number].augment(line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="带 OCR 列的平行语料")
+    parser.add_argument("--more", type=Path, action="append", default=[], help="其余平行语料,可多次给出")
+    parser.add_argument("--valid", type=Path, required=True, help="验证集(三列)")
+    parser.add_argument("--out", type=Path, required=True, help="输出文件夹")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    folder, cedict = fetch("translator"), Cedict.load()
+    book = HintBook(folder / "cedict_glosses.tsv.gz")
+    terms = {name: Glossary.load(folder / f"{name}.tsv").terms for name in ("words", "sign_terms")}
+
+    def plain(line: str) -> str:
+        return cedict.simplify(normalize(line))
+
+    scene = [row for row in rows(args.data) if len(row) >= 2 and HAN.search(row[0]) and row[1]]
+    tagged = []
+    for chinese, english in tqdm(dict.fromkeys((r[0], r[1]) for r in scene if len(r[0]) <= LONGEST), desc="分词"):
+        words = [word for word, _ in book.segmenter.tag(cedict.simplify(chinese)) if all(map(HAN.match, word))]
+        tagged.append((fold(chinese), words, english))
+    for number in (*range(FOLDS), WHOLE):
+        learnt = lexicon.learn([(words, english) for other, words, english in tagged if other != number])
+        writers[number] = LiteralWriter(
+            book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=learnt
+        )  # fmt: skip
+    lexicon.save(learnt, args.out / "lexicon.tsv.gz")
+
+    counts = Counter(
+        (fold(r[0]), line, r[1]) for r in scene for line in dict.fromkeys((r[0], *r[2:3])) if HAN.search(line)
+    )
+    pairs = [pair for pair, count in counts.items() for _ in range(math.ceil(math.sqrt(count)))]
+    pairs += [(WHOLE, row[0], row[1]) for path in args.more for row in rows(path) if len(row) >= 2]
+    random.Random(0).shuffle(pairs)
+    valid = [row for row in rows(args.valid) if len(row) >= 3]
+    wanted = [(number, plain(line)) for number, line, _ in pairs]
+    wanted += [(WHOLE, plain(row[column])) for row in valid for column in (0, 2)]
+    with Pool() as pool:
+        done = list(tqdm(pool.imap(augment, wanted, chunksize=500), total=len(wanted), desc="查译词"))
+    train, held = done[: len(pairs)], done[len(pairs) :]
+    lines = [f"{source}\t{pair[2]}\n" for source, pair in zip(train, pairs, strict=True)]
+    (args.out / "train.tsv").write_text("".join(lines), encoding="utf-8")
+    lines = [f"{a}\t{row[1]}\t{b}\n" for a, b, row in zip(held[::2], held[1::2], valid, strict=True)]
+    (args.out / "valid.tsv").write_text("".join(lines), encoding="utf-8")
+    shutil.copy(folder / "joint.model", args.out)
+    print(f"{len(pairs)} 行训练数据,{len(valid)} 行验证数据,{len(learnt)} 个词")
+
+
+if __name__ == "__main__":
+    main()
