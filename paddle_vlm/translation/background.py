@@ -134,7 +134,7 @@ def grown(mask: np.ndarray, radius: float) -> np.ndarray:
     return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
-def fit_surface(pixels: np.ndarray, valid: np.ndarray, samples: int = 1200) -> Surface | None:
+def fit_surface(pixels: np.ndarray, valid: np.ndarray, samples: int = 700) -> Surface | None:
     """Fit value = quadratic(x, y) to `pixels` float32 [h, w, C] where `valid` [h, w]; None with too few pixels.
 
     Iteratively reweighted least squares with Tukey's biweight, so that up to about a third of foreign pixels
@@ -161,9 +161,10 @@ def fit_surface(pixels: np.ndarray, valid: np.ndarray, samples: int = 1200) -> S
         system = left.T @ terms + (ridge + 1e-6 * np.eye(6, dtype=np.float32)) * max(1.0, float(weight.sum()))
         coefficients = np.linalg.solve(system, left.T @ target).astype(np.float32)
         residual = length(target - terms @ coefficients)
-    constant, in_x, in_y, in_xx, in_xy, in_yy = coefficients
-    column, row = grid_y[:, None], grid_x[:, None]
-    by_row = constant + column * in_y + column**2 * in_yy  # [h, C]
-    by_column = row * in_x + row**2 * in_xx  # [w, C]
-    values = by_row[:, None] + by_column[None] + (grid_y[:, None, None] * grid_x[:, None]) * in_xy
+    constant, in_x, in_y, in_xx, in_xy, in_yy = coefficients[:, :, None]  # [C, 1] each
+    by_power = np.stack(
+        [constant + in_y * grid_y + in_yy * grid_y**2, in_x + in_xy * grid_y, in_xx + 0 * grid_y], axis=-1
+    )
+    values = by_power @ np.stack([np.ones_like(grid_x), grid_x, grid_x**2])  # [C, h, 3] @ [3, w]
+    values = np.ascontiguousarray(values.transpose(1, 2, 0))
     return Surface(values, 1.48 * float(np.median(residual)))

@@ -108,32 +108,22 @@ def _grain(part: np.ndarray, hole: np.ndarray, known: np.ndarray, height: float)
     odd = known & (length(rough) > 4 * _median_length(rough[around]))
     usable = known & ~grown(~known, 1.0) & ~grown(odd, 3.0)
     grain = np.zeros_like(rough)
-    todo = hole.copy()
+    ys, xs = np.nonzero(hole)
     reach = max(12.0, height)
     for turn in range(60):  # directions by the golden angle, farther and farther: no pattern repeats itself
         distance, angle = 3 + reach * turn / 60, 2.39996 * turn
-        dy, dx = round(distance * np.sin(angle)), round(distance * np.cos(angle))
-        now = todo & _moved(usable, dy, dx)
-        if now.any():
-            grain[now] = _moved(rough, dy, dx)[now]
-            todo &= ~now
-            if not todo.any():
-                break
+        from_y, from_x = ys - round(distance * np.sin(angle)), xs - round(distance * np.cos(angle))
+        good = (from_y >= 0) & (from_y < hole.shape[0]) & (from_x >= 0) & (from_x < hole.shape[1])
+        good[good] = usable[from_y[good], from_x[good]]
+        grain[ys[good], xs[good]] = rough[from_y[good], from_x[good]]
+        ys, xs = ys[~good], xs[~good]
+        if not len(ys):
+            break
     return grain
 
 
 def _median_length(vectors: np.ndarray) -> float:
     return float(np.median(length(vectors))) if len(vectors) else 0.0
-
-
-def _moved(array: np.ndarray, dy: int, dx: int) -> np.ndarray:
-    moved = np.zeros_like(array)
-    height, width = array.shape[:2]
-    if abs(dy) < height and abs(dx) < width:
-        moved[max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)] = array[
-            max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)
-        ]
-    return moved
 
 
 def _inpainted(image: np.ndarray, hole: np.ndarray) -> np.ndarray:

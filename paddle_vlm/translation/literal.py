@@ -103,8 +103,8 @@ class LiteralWriter:
                 for hint in self._words("".join(run)):
                     english, sure = self._sense(hint)
                     yield _Piece(english, len(hint.word), sure)
-            english = patterns.whole(text[start:end])
-            yield _Piece(english or text[start:end], sure=bool(english))
+            unit = patterns.whole(text[start:end])
+            yield _Piece(unit or text[start:end], sure=bool(unit))
             at = end
 
     def _words(self, text: str) -> list[Hint]:
