@@ -82,6 +82,8 @@ def fit_text(text: str, face: Face, width: float, height: float, max_size: float
         size = min(max_size, width / max(widest, 1e-3), height / block_height(len(lines)))
         if size > 1.02 * best.size:
             best = Fit(lines, size, face)
+        if max_size <= 1.02 * best.size:
+            break
     return best
 
 
