@@ -103,7 +103,8 @@ def _keep_freed_memory() -> None:
     mmap_threshold, trim_threshold, arena_max = -3, -1, -8  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
     libc.mallopt(mmap_threshold, 32 << 20)
     libc.mallopt(trim_threshold, 256 << 20)
-    libc.mallopt(arena_max, 1)  # each thread's own arena would keep what its largest picture needed
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        libc.mallopt(arena_max, 1)  # each thread's own arena would keep what its largest picture needed
 
 
 def _is_amd() -> bool:

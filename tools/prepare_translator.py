@@ -68,9 +68,7 @@ def main() -> None:
         tagged.append((fold(chinese), words, english))
     for number in (*range(FOLDS), WHOLE):
         learnt = lexicon.learn([(words, english) for other, words, english in tagged if other != number])
-        writers[number] = LiteralWriter(
-            book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=learnt
-        )  # fmt: skip
+        writers[number] = LiteralWriter(book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=learnt)
     lexicon.save(learnt, args.out / "lexicon.tsv.gz")
 
     counts = Counter(
