@@ -112,7 +112,7 @@ class ImageTranslator:
         # The two models load side by side: reading files and building networks release the interpreter often enough.
         with runtime.quick_loading(), ThreadPoolExecutor(2) as pool:
             reader = pool.submit(TextReader, ocr, device=device) if ocr else pool.submit(TextReader, device=device)
-            self._translator = Translator(translator, glossary=terms, memory=exact)
+            self._translator = Translator(translator, glossary=terms, memory=exact, device=device)
             self._reader = reader.result()
 
     def read(self, rgb: np.ndarray) -> list[TextLine]:

@@ -5,21 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import paddle
-from paddle import Tensor
 
 
 class State(Protocol):
     """A decoder's cache, one row per unfinished line and beam."""
 
-    def reorder(self, rows: Tensor) -> None: ...
+    def reorder(self, rows: np.ndarray) -> None:
+        """Rows go on from other rows of the same source line."""
 
-    def select(self, rows: Tensor) -> None: ...
+    def select(self, rows: np.ndarray) -> None:
+        """Keep these rows of everything."""
 
 
 class Step(Protocol):
-    def __call__(self, last: Tensor, state: Any, position: int) -> Tensor:
-        """last [N] pieces -> log-probabilities of the next ones [N, V]."""
+    def __call__(self, last: np.ndarray, state: Any, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """last [N] pieces -> log-probabilities and pieces of the `count` likeliest next ones, [N, count] each."""
         ...
 
 
@@ -73,7 +73,6 @@ class _Line:
         return max(self.finished, key=lambda pair: pair[0])[1]
 
 
-@paddle.no_grad()
 def search(
     step: Step,
     state: State,
@@ -93,13 +92,13 @@ def search(
     """
     found = [_Line([(0.0 if rank == 0 else -np.inf, []) for rank in range(beam)]) for _ in range(lines)]
     if beam > 1:
-        state.select(paddle.repeat_interleave(paddle.arange(lines), beam))
+        state.select(np.repeat(np.arange(lines), beam))
     alive = list(found)  # the lines that `state` holds, `beam` rows each; some may be done
     last = np.full(lines * beam, start, np.int64)
     for position in range(max_steps):
         banned = _banned([pieces for line in alive for _, pieces in line.beams], no_repeat)
-        scores = step(paddle.to_tensor(last), state, position)
-        values, pieces = _candidates(scores, 2 * beam, banned)
+        spare = max((len(row) for row in banned), default=0)
+        values, pieces = _allowed(*step(last, state, position, 2 * beam + spare), 2 * beam, banned)
         rows, final = np.arange(len(last)), position == max_steps - 1
         for i, line in enumerate(alive):
             part = slice(i * beam, (i + 1) * beam)
@@ -113,24 +112,22 @@ def search(
             break
         if len(running) <= 0.75 * len(alive):
             kept = (np.array(running)[:, None] * beam + np.arange(beam)).ravel()
-            state.select(paddle.to_tensor(rows[kept]))
+            state.select(rows[kept])
             alive, last = [alive[i] for i in running], last[kept]
         elif beam > 1:
-            state.reorder(paddle.to_tensor(rows))
+            state.reorder(rows)
     return [line.best() for line in found]
 
 
-def _candidates(scores: Tensor, count: int, banned: Sequence[set[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` best pieces of each row that are not banned: scores and pieces, [N, count] each."""
-    spare = max((len(row) for row in banned), default=0)
-    top, pieces = (t.numpy() for t in paddle.topk(scores, min(count + spare, scores.shape[1]), -1))
-    if not spare:
-        return top, pieces
+def _allowed(
+    values: np.ndarray, pieces: np.ndarray, count: int, banned: Sequence[set[int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` best of each row's candidates that are not banned."""
     for row, forbidden in enumerate(banned):
         if forbidden:
-            top[row] = np.where(np.isin(pieces[row], list(forbidden)), -np.inf, top[row])
-    order = np.argsort(-top, -1, kind="stable")[:, :count]
-    return np.take_along_axis(top, order, -1), np.take_along_axis(pieces, order, -1)
+            values[row] = np.where(np.isin(pieces[row], list(forbidden)), -np.inf, values[row])
+    order = np.argsort(-values, -1, kind="stable")[:, :count]
+    return np.take_along_axis(values, order, -1), np.take_along_axis(pieces, order, -1)
 
 
 def _banned(written: Sequence[list[int]], size: int) -> list[set[int]]:

@@ -6,6 +6,7 @@ the network copies numbers, names and dictionary senses from its input instead o
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from paddle.nn import functional as F
 from safetensors.numpy import load_file, save_file
 
 from paddle_vlm.errors import MissingWeights
+from paddle_vlm.models.transformer import MASKED, Block, KeysValues, sinusoids
 
 EOS, PAD = 0, 2  # decoding starts from PAD
 MAX_POSITIONS = 256
-MASKED = -1e9
 
 
 @dataclass
@@ -34,82 +35,6 @@ class PointerConfig:
     dropout: float = 0.1
 
 
-class Attention(nn.Layer):
-    """Multi-head attention; keys and values are made apart from the queries so that they can be cached."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads, self.width = heads, dim // heads
-        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
-
-    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """memory [B, S, dim] -> two tensors [B, heads, S, dim / heads]."""
-        return self._split(self.k(memory)), self._split(self.v(memory))
-
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x [B, T, dim], additive mask broadcast to [B, heads, T, S] -> out [B, T, dim], weights [B, heads, T, S]."""
-        scores = paddle.matmul(self._split(self.q(x)) * self.width**-0.5, keys, transpose_y=True)
-        weights = F.softmax(scores if mask is None else scores + mask, -1)
-        out = paddle.matmul(weights, values).transpose([0, 2, 1, 3]).reshape([x.shape[0], x.shape[1], -1])
-        return self.o(out), weights
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.reshape([x.shape[0], x.shape[1], self.heads, self.width]).transpose([0, 2, 1, 3])
-
-
-class Block(nn.Layer):
-    """One pre-norm layer; with `cross` it also attends to the encoder's memory."""
-
-    def __init__(self, config: PointerConfig, cross: bool) -> None:
-        super().__init__()
-        dim = config.dim
-        self.dropout = nn.Dropout(config.dropout)
-        self.norm1, self.norm3 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.own = Attention(dim, config.heads)
-        self.up, self.down = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
-        if cross:
-            self.norm2, self.cross = nn.LayerNorm(dim), Attention(dim, config.heads)
-
-    def attend_own(self, x: Tensor, mask: Tensor | None, past: list[Tensor] | None = None) -> Tensor:
-        """x [B, T, dim]; `past` holds earlier keys and values and is extended by those of x."""
-        y = self.norm1(x)
-        keys, values = self.own.keys_values(y)
-        if past is not None:
-            keys = paddle.concat([past[0], keys], 2) if past else keys
-            values = paddle.concat([past[1], values], 2) if past else values
-            past[:] = [keys, values]
-        return x + self.dropout(self.own(y, keys, values, mask)[0])
-
-    def attend_memory(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
-        """-> x [B, T, dim], attention over the source [B, heads, T, S]."""
-        y, weights = self.cross(self.norm2(x), *memory, mask)
-        return x + self.dropout(y), weights
-
-    def feed_forward(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.down(F.relu(self.up(self.norm3(x)))))
-
-
-@dataclass
-class DecoderState:
-    """What a step of decoding needs: the encoded source, and the keys and values of every layer."""
-
-    source: Tensor  # int64 [B, S]
-    mask: Tensor  # [B, 1, 1, S], 0 or -1e9
-    memory: Tensor  # [B, S, dim]
-    cross: list[tuple[Tensor, Tensor]]  # of the memory, computed once; [B, heads, S, width] each
-    own: list[list[Tensor]]  # of the pieces written so far; [B, heads, steps, width] each, [] before the first
-
-    def reorder(self, rows: Tensor) -> None:
-        """Rows go on from other rows of the same source line (beam search)."""
-        self.own = [[t.index_select(rows) for t in layer] for layer in self.own]
-
-    def select(self, rows: Tensor) -> None:
-        """Keep these rows of everything."""
-        self.reorder(rows)
-        self.source, self.mask, self.memory = (t.index_select(rows) for t in (self.source, self.mask, self.memory))
-        self.cross = [(k.index_select(rows), v.index_select(rows)) for k, v in self.cross]
-
-
 class PointerTranslator(nn.Layer):
     """Encoder, decoder, and a gate between writing a piece of the vocabulary and copying one of the source."""
 
@@ -118,37 +43,41 @@ class PointerTranslator(nn.Layer):
         self.config = config
         normal = nn.initializer.Normal(0.0, config.dim**-0.5)
         self.embedding = nn.Embedding(config.vocab, config.dim, weight_attr=paddle.ParamAttr(initializer=normal))
-        self.encoder = nn.LayerList([Block(config, cross=False) for _ in range(config.encoder)])
-        self.decoder = nn.LayerList([Block(config, cross=True) for _ in range(config.decoder)])
+        sizes = config.dim, config.heads, config.dropout
+        self.encoder = nn.LayerList([Block(*sizes) for _ in range(config.encoder)])
+        self.decoder = nn.LayerList([Block(*sizes, cross=True) for _ in range(config.decoder)])
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(config.dim), nn.LayerNorm(config.dim)
         self.gate = nn.Linear(2 * config.dim, 1)
         self.dropout = nn.Dropout(config.dropout)
-        self.register_buffer("positions", paddle.to_tensor(_sinusoids(config.dim)), persistable=False)
+        self.register_buffer("positions", paddle.to_tensor(sinusoids(MAX_POSITIONS, config.dim)), persistable=False)
 
     def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """source [B, S], target [B, T] (as given to the decoder: PAD first) ->
         vocabulary logits [B, T, V], attention over the source [B, T, S], copy gate [B, T, 1]."""
-        state = self.encode(source)
         steps = target.shape[1]
         causal = paddle.triu(paddle.full([steps, steps], MASKED), 1)
-        return self._decode(self._embed(target, 0), state, causal, keep=False)
+        memory, cross = self.encode(source)
+        return self._decode(self._embed(target, self.positions[:steps]), source, memory, cross, causal)[:3]
 
-    def encode(self, source: Tensor) -> DecoderState:
-        """source int64 [B, S], padded with PAD -> the state before the first step of decoding."""
-        mask = (source == PAD).astype("float32").unsqueeze([1, 2]) * MASKED
-        x = self._embed(source, 0)
+    def encode(self, source: Tensor) -> tuple[Tensor, list[KeysValues]]:
+        """source int64 [B, S], padded with PAD -> memory [B, S, dim], its keys and values for each decoder layer."""
+        length = paddle.shape(source)[1]  # source.shape[1] is unknown while the network is exported
+        x, mask = self._embed(source, self.positions[:length]), _padding(source)
         for layer in self.encoder:
-            x = layer.feed_forward(layer.attend_own(x, mask))
+            x = layer.feed_forward(layer.attend_own(x, mask)[0])
         memory = self.encoder_norm(x)
-        cross = [layer.cross.keys_values(memory) for layer in self.decoder]
-        return DecoderState(source, mask, memory, cross, [[] for _ in self.decoder])
+        return memory, [layer.cross.keys_values(memory) for layer in self.decoder]
 
-    def step(self, last: Tensor, state: DecoderState, position: int) -> Tensor:
-        """last [B] pieces at `position` -> log-probabilities of the next pieces [B, V]; the state grows by one."""
-        logits, attention, gate = self._decode(self._embed(last.unsqueeze(1), position), state, None, keep=True)
-        written = F.softmax(logits[:, 0], -1) * (1 - gate[:, 0])
-        copied = attention[:, 0] * gate[:, 0]
-        return paddle.log(paddle.put_along_axis(written, state.source, copied, 1, reduce="add") + 1e-9)
+    def step(
+        self, last: Tensor, position: Tensor, source: Tensor, memory: Tensor, cross: list[KeysValues],
+        own: list[KeysValues],
+    ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
+        """last int64 [B] pieces at `position` int64 [1], what `encode` gave, the keys and values of earlier steps
+        -> probabilities of the next pieces [B, V], keys and values with those of this step."""
+        x = self._embed(last.unsqueeze(1), self.positions.index_select(position))
+        logits, attention, gate, own = self._decode(x, source, memory, cross, None, own)
+        written, copied = F.softmax(logits[:, 0], -1) * (1 - gate[:, 0]), attention[:, 0] * gate[:, 0]
+        return paddle.put_along_axis(written, source, copied, 1, reduce="add"), own
 
     def loss(self, source: Tensor, target: Tensor) -> Tensor:
         """Mean negative log-likelihood of a piece; source [B, S], target [B, T], both end in EOS and are padded.
@@ -164,19 +93,22 @@ class PointerTranslator(nn.Layer):
         weight = (target != PAD).astype("float32")
         return -(paddle.log((1 - gate) * written + gate * copied + 1e-9) * weight).sum() / weight.sum()
 
-    def _embed(self, pieces: Tensor, position: int) -> Tensor:
-        places = self.positions[position : position + pieces.shape[1]]
+    def _embed(self, pieces: Tensor, places: Tensor) -> Tensor:
         return self.dropout(self.embedding(pieces) * math.sqrt(self.config.dim) + places)
 
-    def _decode(self, x: Tensor, state: DecoderState, mask: Tensor | None, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-        attention = state.mask
-        for layer, own, cross in zip(self.decoder, state.own, state.cross, strict=True):
-            x = layer.attend_own(x, mask, own if keep else None)
-            x, attention = layer.attend_memory(x, cross, state.mask)
+    def _decode(
+        self, x: Tensor, source: Tensor, memory: Tensor, cross: list[KeysValues], mask: Tensor | None,
+        own: Sequence[KeysValues] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, list[KeysValues]]:  # fmt: skip
+        attention, padding, grown = memory, _padding(source), []
+        for i, layer in enumerate(self.decoder):
+            x, pair = layer.attend_own(x, mask, own[i] if own else None)
+            x, attention = layer.attend_memory(x, cross[i], padding)
             x = layer.feed_forward(x)
+            grown.append(pair)
         x, attention = self.decoder_norm(x), attention.mean(1)
-        gate = F.sigmoid(self.gate(paddle.concat([x, paddle.matmul(attention, state.memory)], -1)))
-        return paddle.matmul(x, self.embedding.weight, transpose_y=True), attention, gate
+        gate = F.sigmoid(self.gate(paddle.concat([x, paddle.matmul(attention, memory)], -1)))
+        return paddle.matmul(x, self.embedding.weight, transpose_y=True), attention, gate, grown
 
     @classmethod
     def load(cls, folder: Path) -> "PointerTranslator":
@@ -225,14 +157,11 @@ def read_config(folder: Path) -> PointerConfig:
         raise MissingWeights(f"无法读取 {path}:{error}。请重新取得该模型。") from error
 
 
+def _padding(source: Tensor) -> Tensor:
+    """Additive mask [B, 1, 1, S], -1e9 where the source is padded."""
+    return (source == PAD).astype("float32").unsqueeze([1, 2]) * MASKED
+
+
 def _linear_weights(model: nn.Layer) -> set[str]:
     """Names of the weights that Paddle stores [in, out] and PyTorch [out, in]."""
     return {f"{name}.weight" for name, layer in model.named_sublayers() if isinstance(layer, nn.Linear)}
-
-
-def _sinusoids(dim: int) -> np.ndarray:
-    """float32 [256, dim]: sine on even, cosine on odd channels."""
-    angle = np.arange(MAX_POSITIONS)[:, None] / 10000 ** (np.arange(0, dim, 2)[None] / dim)
-    table = np.zeros((MAX_POSITIONS, dim), np.float32)
-    table[:, 0::2], table[:, 1::2] = np.sin(angle), np.cos(angle)
-    return table

@@ -87,8 +87,8 @@ def _smooth(pixels: np.ndarray, hole: np.ndarray, known: np.ndarray, height: flo
     rim = fit_surface(pixels, known & grown(hole, max(3.0, 0.1 * height)))
     if rim is not None and rim.spread <= 9:
         close &= length(pixels - rim.values) < max(12.0, 5 * rim.spread)
-    local, surface = fit_background(pixels, close, radius), fit_surface(pixels, close)
-    if local is None or surface is None:
+    local = fit_background(pixels, close, radius)
+    if local is None:
         return None, 0.0
     edge = known & grown(hole, 1.0)
     foreign = length(pixels - local.values)[edge] > max(10.0, 5 * local.spread)
@@ -96,8 +96,8 @@ def _smooth(pixels: np.ndarray, hole: np.ndarray, known: np.ndarray, height: flo
         return None, local.spread
     ordinary = close & (length(pixels - local.values) < max(2.0, 3 * local.spread))
     # Averages of a few pixels, not single ones, carry the shading into the hole: no streaks from noise.
-    shading = spread_into(pixels - surface.values, ordinary, 3.0)
-    return surface.values + membrane(shading, ordinary), local.spread
+    shading = spread_into(pixels - local.quadratic, ordinary, 3.0)
+    return local.quadratic + membrane(shading, ordinary), local.spread
 
 
 def _grain(part: np.ndarray, hole: np.ndarray, known: np.ndarray, height: float) -> np.ndarray:

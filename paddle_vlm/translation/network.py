@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-import paddle
+import numpy as np
 import sentencepiece
 
 from paddle_vlm.errors import MissingWeights
+from paddle_vlm.inference.cache import exported
+from paddle_vlm.inference.decoder import Decoder, export_decoder
 from paddle_vlm.models.generation import search
 from paddle_vlm.models.pointer import EOS, PAD, PointerTranslator
 
@@ -28,11 +30,12 @@ class Draft:
 class Network:
     """A pointer-generator network and its SentencePiece model. Safe to call from several threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "auto") -> None:
         path = folder / "joint.model"
         if not path.is_file():
             raise MissingWeights(f"翻译模型文件夹 {folder} 中缺少 joint.model。请补全该文件,或改用自带模型。")
-        self._model = PointerTranslator.load(folder)
+        programs = exported(folder, "translator", lambda new: export_decoder(PointerTranslator.load(folder), new))
+        self._decoder = Decoder(programs, device)
         self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
         self._lock = Lock()
 
@@ -51,11 +54,11 @@ class Network:
         for start in range(0, len(order), size):
             batch = order[start : start + size]
             width = len(encoded[batch[-1]])
-            source = paddle.to_tensor([encoded[i] + [PAD] * (width - len(encoded[i])) for i in batch], "int64")
-            with paddle.no_grad(), self._lock:
+            source = np.array([encoded[i] + [PAD] * (width - len(encoded[i])) for i in batch], np.int64)
+            with self._lock:
                 found = search(
-                    self._model.step, self._model.encode(source), len(batch), start=PAD, end=EOS, max_steps=MAX_TARGET,
-                    beam=beam, length_penalty=length_penalty, no_repeat=no_repeat,
+                    self._decoder.step, self._decoder.encode(source), len(batch), start=PAD, end=EOS,
+                    max_steps=MAX_TARGET, beam=beam, length_penalty=length_penalty, no_repeat=no_repeat,
                 )  # fmt: skip
             for i, hypothesis in zip(batch, found, strict=True):
                 drafts[i] = Draft(self._pieces.decode(hypothesis.pieces), hypothesis.score, len(hypothesis.pieces))

@@ -50,7 +50,7 @@ class TextReader:
         device: "auto", "cpu" or "gpu".
         min_score: lines that the recogniser is less sure of are dropped.
         max_side: the longer side of what the detector sees, in pixels; more finds smaller text and takes longer. By
-            default 960, and up to 1280 for pictures of more than 1536.
+            default 832, and up to 1280 for pictures of more than 1540.
 
     Raises MissingWeights for models that are not there and cannot be fetched.
     """
@@ -85,7 +85,7 @@ class TextReader:
     def _detect(self, rgb: np.ndarray) -> list[np.ndarray]:
         """Quadrilaterals float32 [4, 2], the corners clockwise from the one nearest to the top left."""
         boxes = []
-        side = self._max_side or int(np.clip(0.625 * max(rgb.shape), 960, 1280))
+        side = self._max_side or int(np.clip(0.54 * max(rgb.shape), 832, 1280))
         for left, top, right, bottom, core in _tiles(rgb.shape[0], rgb.shape[1], side):
             for box in self._detect_in(rgb[top:bottom, left:right], side):
                 box += np.array([left, top], np.float32)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -52,21 +51,16 @@ def render_translation(
     """Replace the Chinese text of one picture by English.
 
     `read` and `translate` are the two stages that hold models; what is not Chinese, and what the translator
-    returns as "kept", stays untouched in the picture. Strokes are erased while the translator works: the seconds of
-    "erase" are what is left to wait for.
+    returns as "kept", stays untouched in the picture. The stages run one after another: each keeps all cores busy.
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "ocr"):
         height, width = image.rgb.shape[:2]
         regions = group_lines(read(image.rgb), (width, height))
-    with ThreadPoolExecutor(1) as aside:
-        erasing = aside.submit(_erase_regions, image, regions, [r.translatable for r in regions])
-        with _timed(seconds, "translate"):
-            done = [TranslatedRegion(r, t) for r, t in zip(regions, _translations(regions, translate), strict=True)]
-        with _timed(seconds, "erase"):
-            canvas, styles = erasing.result()
-            if any(item.stays and item.region.translatable for item in done):
-                canvas, styles = _erase_regions(image, regions, [not item.stays for item in done])
+    with _timed(seconds, "translate"):
+        done = [TranslatedRegion(r, t) for r, t in zip(regions, _translations(regions, translate), strict=True)]
+    with _timed(seconds, "erase"):
+        canvas, styles = _erase_regions(image, done)
     changed = [item for item in done if not item.stays]
     with _timed(seconds, "typeset"):
         canvas, placements = typeset(
@@ -91,13 +85,11 @@ def _translations(
         yield next(found) if region.translatable else Translation(region.text, "kept", 1.0)
 
 
-def _erase_regions(
-    image: LoadedImage, regions: Sequence[Region], chosen: Sequence[bool]
-) -> tuple[np.ndarray, list[TextStyle]]:
-    """The picture [H, W, 3], or [H, W, 4] with alpha, without the strokes of the chosen regions, and their styles."""
+def _erase_regions(image: LoadedImage, items: Sequence[TranslatedRegion]) -> tuple[np.ndarray, list[TextStyle]]:
+    """The picture [H, W, 3], or [H, W, 4] with alpha, without the strokes that do not stay, and their styles."""
     canvas = image.rgb if image.alpha is None else np.dstack([image.rgb, image.alpha])
-    erased = [region for region, take in zip(regions, chosen, strict=True) if take]
-    kept = [line for region, take in zip(regions, chosen, strict=True) if not take for line in region.lines]
+    erased = [item.region for item in items if not item.stays]
+    kept = [line for item in items if item.stays for line in item.region.lines]
     lines = [line for region in erased for line in region.lines]
     mask = glyph_mask(image.rgb, lines, kept)
     longest = [max(region.lines, key=lambda line: len(line.text)) for region in erased]

@@ -40,11 +40,15 @@ class Translator:
     """Loads the model once; `translate` may be called from several threads."""
 
     def __init__(
-        self, model: str | Path = "translator", glossary: Glossary | None = None, memory: Memory | None = None
+        self,
+        model: str | Path = "translator",
+        glossary: Glossary | None = None,
+        memory: Memory | None = None,
+        device: str = "auto",
     ) -> None:
         """`model` names bundled weights or a folder of the same files. Raises MissingWeights."""
         folder = fetch(model)
-        self._network = Network(folder)
+        self._network = Network(folder, device)
         self._confidence = Confidence.load(folder)
         self._decoding = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("decoding", {})
         self._cedict = Cedict.load()

@@ -1,0 +1,74 @@
+"""Paddle Inference on CPU or GPU: arrays in, arrays out. The only place that touches `paddle.inference`."""
+
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from paddle import inference
+
+from paddle_vlm import runtime
+from paddle_vlm.errors import MissingWeights, UsageError
+from paddle_vlm.inference.export import PROGRAM, WEIGHTS
+
+_SHAPES = (
+    16  # oneDNN keeps compiled primitives for as many input shapes; without a bound memory grows with each new one
+)
+_GPU_POOL = 512  # MB taken from the card at the start
+
+
+def make_config(folder: Path, device: str, threads: int | None = None, onednn: bool = True) -> "inference.Config":
+    """Paddle Inference's settings for an exported folder; `device` is "cpu" or "gpu". Raises MissingWeights."""
+    for name in (PROGRAM, WEIGHTS):
+        if not (folder / name).is_file():
+            raise MissingWeights(f"推理模型文件夹 {folder} 中缺少 {name}。请重新导出,或检查路径。")
+    config = inference.Config(str(folder / PROGRAM), str(folder / WEIGHTS))
+    config.disable_glog_info()
+    if device == "gpu":
+        config.enable_use_gpu(_GPU_POOL, 0)
+        config.disable_mkldnn()
+        return config
+    config.disable_gpu()
+    config.set_cpu_math_library_num_threads(threads or runtime.cores())
+    if onednn and runtime.onednn_works():
+        config.enable_mkldnn()
+        config.set_mkldnn_cache_capacity(_SHAPES)
+    else:
+        config.disable_mkldnn()
+    return config
+
+
+class Predictor:
+    """One exported model. Calls from several threads run one after another.
+
+    Args:
+        folder: what `export` wrote.
+        device: "auto", "cpu" or "gpu".
+        threads: of one call; all cores unless given.
+        onednn: False for models that run faster or only without it; the CPU alone knows it.
+    """
+
+    def __init__(
+        self, folder: str | Path, device: str = "auto", threads: int | None = None, onednn: bool = True
+    ) -> None:
+        config = make_config(Path(folder), runtime.device(device), threads, onednn)
+        try:
+            self._predictor = inference.create_predictor(config)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise MissingWeights(f"无法载入推理模型 {folder}:文件已损坏或由别的飞桨版本导出。请重新导出。") from error
+        self._inputs = [self._predictor.get_input_handle(name) for name in self._predictor.get_input_names()]
+        self._outputs = [self._predictor.get_output_handle(name) for name in self._predictor.get_output_names()]
+        self._lock = Lock()
+
+    def run(self, *arrays: np.ndarray | None) -> list[np.ndarray]:
+        """The outputs for one array an input, in the order of the exported layer's arguments.
+
+        None leaves an input as the call before it has set it; such calls must come from one thread.
+        """
+        if len(arrays) != len(self._inputs):
+            raise UsageError(f"该模型需要 {len(self._inputs)} 个输入,给了 {len(arrays)} 个。")
+        with self._lock:
+            for handle, array in zip(self._inputs, arrays, strict=True):
+                if array is not None:
+                    handle.copy_from_cpu(np.ascontiguousarray(array))
+            self._predictor.run()
+            return [handle.copy_to_cpu() for handle in self._outputs]

@@ -1,0 +1,104 @@
+"""Exported layers through Paddle Inference against the layers themselves."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+from paddle.static import InputSpec
+
+from paddle_vlm.errors import MissingWeights, OutputError, UsageError
+from paddle_vlm.inference.export import export
+from paddle_vlm.inference.predictor import Predictor, make_config
+
+
+class Both(nn.Layer):
+    """Two inputs of different width, two outputs; the names are not in alphabetical order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(4, 3), nn.Linear(5, 3)
+
+    def forward(self, zebra, apple):
+        return self.left(zebra) + nn.functional.relu(self.right(apple)), self.left(zebra)
+
+
+@pytest.fixture(scope="module")
+def layer() -> Both:
+    paddle.seed(0)
+    return Both()
+
+
+@pytest.fixture(scope="module")
+def folder(layer, tmp_path_factory):
+    specs = [InputSpec([None, 4], "float32"), InputSpec([None, 5], "float32")]
+    return export(layer, specs, tmp_path_factory.mktemp("exported"))
+
+
+def arrays(rows: int, seed: int = 0) -> list[np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return [generator.normal(size=(rows, width)).astype(np.float32) for width in (4, 5)]
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+def test_the_program_computes_what_the_layer_computes_for_any_number_of_rows(layer, folder, onednn):
+    predictor = Predictor(folder, "cpu", onednn=onednn)
+    for rows in (1, 7, 2):
+        given = arrays(rows, seed=rows)
+        expected = layer(*map(paddle.to_tensor, given))
+        for found, wanted in zip(predictor.run(*given), expected, strict=True):
+            assert np.abs(found - wanted.numpy()).max() < 1e-5
+
+
+def test_none_keeps_an_input_of_the_call_before(folder):
+    predictor = Predictor(folder, "cpu")
+    (left, right), (other, _) = arrays(3), arrays(3, seed=1)
+    predictor.run(left, right)
+    assert np.array_equal(predictor.run(other, None)[0], Predictor(folder, "cpu").run(other, right)[0])
+
+
+def test_threads_that_share_a_predictor_get_their_own_answers(folder):
+    predictor = Predictor(folder, "cpu")
+    given = [arrays(2, seed=seed) for seed in range(40)]
+    alone = [predictor.run(*pair)[0] for pair in given]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda pair: predictor.run(*pair)[0], given))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_wrong_number_of_inputs_is_refused(folder):
+    with pytest.raises(UsageError, match="2 个输入"):
+        Predictor(folder, "cpu").run(arrays(1)[0])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(MissingWeights, match="inference.json"):
+        Predictor(tmp_path, "cpu")
+
+
+def test_a_damaged_program_is_refused(folder, tmp_path):
+    (tmp_path / "inference.json").write_text("{", encoding="utf-8")
+    (tmp_path / "inference.pdiparams").write_bytes((folder / "inference.pdiparams").read_bytes()[:20])
+    with pytest.raises(MissingWeights, match="重新导出"):
+        Predictor(tmp_path, "cpu")
+
+
+def test_a_failed_export_leaves_nothing_behind(layer, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OutputError):
+        export(layer, [InputSpec([None, 4], "float32"), InputSpec([None, 5], "float32")], tmp_path / "taken")
+    with pytest.raises(ValueError):
+        export(layer, [InputSpec([None, 4], "float32")], tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_the_gpu_configuration_uses_the_gpu_and_no_onednn(folder):
+    config = make_config(folder, "gpu")
+    assert not config.mkldnn_enabled()
+    if paddle.is_compiled_with_cuda():
+        assert config.use_gpu()
+
+
+def test_threads_are_the_callers_choice(folder):
+    assert make_config(folder, "cpu", threads=3).cpu_math_library_num_threads() == 3
