@@ -17,7 +17,7 @@ _DONE = "complete"
 
 
 def exported(weights: Path, name: str, make: Callable[[Path], object]) -> Path:
-    """The folder that `make(folder)` fills, made anew only when the files in the folder `weights` or Paddle change.
+    """The folder that `make(folder)` fills, made once for the files in the folder `weights`, this Paddle and this code.
 
     `name` tells different exports of the same weights apart. Where the cache cannot be written the folder lasts as long
     as the process. Several processes may ask at once.
@@ -42,7 +42,8 @@ def exported(weights: Path, name: str, make: Callable[[Path], object]) -> Path:
 
 def _fingerprint(weights: Path) -> str:
     digest = hashlib.blake2b(paddle.__version__.encode(), digest_size=8)
-    for name in ("config.json", "model.safetensors"):
-        path = weights / name
+    package = Path(__file__).parent.parent
+    code = [path for folder in ("models", "inference") for path in sorted((package / folder).glob("*.py"))]
+    for path in [*code, *(weights / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))]:
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()

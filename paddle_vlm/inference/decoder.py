@@ -1,4 +1,4 @@
-"""Encoder-decoder networks through Paddle Inference: the source encoded once, then steps with cached keys and values."""
+"""Encoder-decoder networks through Paddle Inference: the source encoded once, then steps with cached keys, values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,14 @@ class EncoderDecoder(Protocol):
 
     decoder: Sequence[nn.Layer]
 
-    def encode(self, source: Tensor) -> tuple[Tensor, list[KeysValues]]: ...
+    def encode(self, source: Tensor) -> tuple[list[Tensor], list[KeysValues]]:
+        """What each step needs of the source: tensors [B, S, dim], and keys and values for each decoder layer."""
 
     def step(
-        self, last: Tensor, position: Tensor, source: Tensor, memory: Tensor, cross: list[KeysValues],
+        self, last: Tensor, position: Tensor, source: Tensor, kept: list[Tensor], cross: list[KeysValues],
         own: list[KeysValues],
-    ) -> tuple[Tensor, list[KeysValues]]: ...  # fmt: skip
+    ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
+        """-> probabilities of the next pieces [B, V], keys and values with those of this step."""
 
 
 class _Encode(nn.Layer):
@@ -35,8 +37,8 @@ class _Encode(nn.Layer):
         self.model = model
 
     def forward(self, source: Tensor) -> list[Tensor]:
-        memory, cross = self.model.encode(source)
-        return [memory, *_flat(cross)]
+        kept, cross = self.model.encode(source)
+        return [*_flat(cross), *kept]
 
 
 class _Step(nn.Layer):
@@ -45,10 +47,10 @@ class _Step(nn.Layer):
         self.model = model
 
     def forward(
-        self, last: Tensor, position: Tensor, count: Tensor, source: Tensor, memory: Tensor, cross: list[Tensor],
+        self, last: Tensor, position: Tensor, count: Tensor, source: Tensor, cross: list[Tensor], kept: list[Tensor],
         own: list[Tensor],
     ) -> list[Tensor]:  # fmt: skip
-        probabilities, grown = self.model.step(last, position, source, memory, _pairs(cross), _pairs(own))
+        probabilities, grown = self.model.step(last, position, source, kept, _pairs(cross), _pairs(own))
         best, pieces = paddle.topk(probabilities, count, -1)
         return [paddle.log(best + 1e-9), pieces, *_flat(grown)]
 
@@ -56,7 +58,7 @@ class _Step(nn.Layer):
 def export_decoder(model: EncoderDecoder, folder: Path) -> Path:
     """Write the two programs of a network: `folder`/encoder and `folder`/step."""
     with paddle.no_grad():
-        memory, cross = model.encode(paddle.zeros([1, 2], "int64"))
+        kept, cross = model.encode(paddle.zeros([1, 2], "int64"))
     heads, width = cross[0][0].shape[1], cross[0][0].shape[3]
 
     def spec(*shape: int | None, dtype: str = "int64") -> InputSpec:
@@ -65,9 +67,9 @@ def export_decoder(model: EncoderDecoder, folder: Path) -> Path:
     def cache() -> list[InputSpec]:
         return [spec(None, heads, None, width, dtype="float32") for _ in range(2 * len(cross))]
 
-    vectors = spec(None, None, memory.shape[2], dtype="float32")
+    vectors = [spec(None, None, tensor.shape[2], dtype="float32") for tensor in kept]
     export(_Encode(model), [spec(None, None)], folder / "encoder")
-    export(_Step(model), [spec(None), spec(1), spec(1), spec(None, None), vectors, cache(), cache()], folder / "step")
+    export(_Step(model), [spec(None), spec(1), spec(1), spec(None, None), cache(), vectors, cache()], folder / "step")
     return folder
 
 
@@ -75,7 +77,7 @@ def export_decoder(model: EncoderDecoder, folder: Path) -> Path:
 class CachedState:
     """The rows of a search."""
 
-    source: list[np.ndarray]  # pieces [N, S], memory [N, S, dim], keys and values [N, heads, S, width] a layer
+    source: list[np.ndarray]  # pieces [N, S], keys and values [N, heads, S, width] a layer, what else the network keeps
     own: list[np.ndarray]  # keys and values of what was written, [N, heads, steps, width] a layer
 
     def reorder(self, rows: np.ndarray) -> None:
@@ -94,12 +96,13 @@ class Decoder:
         self._encoder = Predictor(Path(folder) / "encoder", device)
         # oneDNN lays out the vocabulary's matrix anew in every step: 16 ms a step with it, 7.5 ms without.
         self._step = Predictor(Path(folder) / "step", device, onednn=False)
+        self._caches = self._step.outputs - 2  # keys and values of the decoder's layers
         self._fed: list[np.ndarray] | None = None
 
     def encode(self, source: np.ndarray) -> CachedState:
         """source int64 [N, S], padded -> the state before the first step."""
-        memory, *cross = self._encoder.run(source)
-        return CachedState([source, memory, *cross], [array[:, :, :0] for array in cross])
+        found = self._encoder.run(source)
+        return CachedState([source, *found], [array[:, :, :0] for array in found[: self._caches]])
 
     def step(self, last: np.ndarray, state: CachedState, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """last int64 [N] -> log-probabilities and pieces of the `count` likeliest next ones; the state grows by one."""

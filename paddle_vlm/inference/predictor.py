@@ -59,6 +59,11 @@ class Predictor:
         self._outputs = [self._predictor.get_output_handle(name) for name in self._predictor.get_output_names()]
         self._lock = Lock()
 
+    @property
+    def outputs(self) -> int:
+        """How many arrays `run` returns."""
+        return len(self._outputs)
+
     def run(self, *arrays: np.ndarray | None) -> list[np.ndarray]:
         """The outputs for one array an input, in the order of the exported layer's arguments.
 

@@ -61,13 +61,18 @@ class _Line:
         text = pieces[:-1] if pieces[-1] == end else pieces
         self.finished.append((total / length**penalty, Hypothesis(text, total / length)))
 
-    def done(self, penalty: float) -> bool:
-        """True when no running beam beats the best finished line at its present length."""
+    def done(self, penalty: float, width: int) -> bool:
+        """True when `width` lines are finished that no running beam beats at its present length.
+
+        The rule of Hugging Face's generate with early_stopping=False.
+        """
         if not self.beams:
             return True
-        best = max((score for score, _ in self.finished), default=-np.inf)
+        if len(self.finished) < width:
+            return False
+        worst = sorted(score for score, _ in self.finished)[-width]
         total, pieces = self.beams[0]
-        return best >= total / max(1, len(pieces)) ** penalty
+        return worst >= total / max(1, len(pieces)) ** penalty
 
     def best(self) -> Hypothesis:
         return max(self.finished, key=lambda pair: pair[0])[1]
@@ -102,12 +107,12 @@ def search(
         rows, final = np.arange(len(last)), position == max_steps - 1
         for i, line in enumerate(alive):
             part = slice(i * beam, (i + 1) * beam)
-            if line.done(length_penalty):
+            if line.done(length_penalty, beam):
                 continue
             origins = line.advance(values[part], pieces[part], end=end, penalty=length_penalty, last=final)
             rows[part][: len(origins)] = np.array(origins, np.int64) + i * beam
             last[part][: len(origins)] = [written[-1] for _, written in line.beams]
-        running = [i for i, line in enumerate(alive) if not line.done(length_penalty)]
+        running = [i for i, line in enumerate(alive) if not line.done(length_penalty, beam)]
         if not running:
             break
         if len(running) <= 0.75 * len(alive):

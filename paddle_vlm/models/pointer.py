@@ -56,26 +56,26 @@ class PointerTranslator(nn.Layer):
         vocabulary logits [B, T, V], attention over the source [B, T, S], copy gate [B, T, 1]."""
         steps = target.shape[1]
         causal = paddle.triu(paddle.full([steps, steps], MASKED), 1)
-        memory, cross = self.encode(source)
+        (memory,), cross = self.encode(source)
         return self._decode(self._embed(target, self.positions[:steps]), source, memory, cross, causal)[:3]
 
-    def encode(self, source: Tensor) -> tuple[Tensor, list[KeysValues]]:
-        """source int64 [B, S], padded with PAD -> memory [B, S, dim], its keys and values for each decoder layer."""
+    def encode(self, source: Tensor) -> tuple[list[Tensor], list[KeysValues]]:
+        """source int64 [B, S], padded with PAD -> [memory [B, S, dim]], its keys and values for each decoder layer."""
         length = paddle.shape(source)[1]  # source.shape[1] is unknown while the network is exported
         x, mask = self._embed(source, self.positions[:length]), _padding(source)
         for layer in self.encoder:
             x = layer.feed_forward(layer.attend_own(x, mask)[0])
         memory = self.encoder_norm(x)
-        return memory, [layer.cross.keys_values(memory) for layer in self.decoder]
+        return [memory], [layer.cross.keys_values(memory) for layer in self.decoder]
 
     def step(
-        self, last: Tensor, position: Tensor, source: Tensor, memory: Tensor, cross: list[KeysValues],
+        self, last: Tensor, position: Tensor, source: Tensor, kept: list[Tensor], cross: list[KeysValues],
         own: list[KeysValues],
     ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
         """last int64 [B] pieces at `position` int64 [1], what `encode` gave, the keys and values of earlier steps
         -> probabilities of the next pieces [B, V], keys and values with those of this step."""
         x = self._embed(last.unsqueeze(1), self.positions.index_select(position))
-        logits, attention, gate, own = self._decode(x, source, memory, cross, None, own)
+        logits, attention, gate, own = self._decode(x, source, kept[0], cross, None, own)
         written, copied = F.softmax(logits[:, 0], -1) * (1 - gate[:, 0]), attention[:, 0] * gate[:, 0]
         return paddle.put_along_axis(written, source, copied, 1, reduce="add"), own
 

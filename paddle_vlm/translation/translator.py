@@ -15,7 +15,7 @@ from paddle_vlm.translation.clauses import Part, keeps_tokens, split_fixed, spli
 from paddle_vlm.translation.confidence import Confidence
 from paddle_vlm.translation.glossary import Glossary, Match, Memory
 from paddle_vlm.translation.literal import LiteralWriter
-from paddle_vlm.translation.network import MAX_SOURCE, Draft, Network
+from paddle_vlm.translation.network import Draft, Network
 from paddle_vlm.translation.wording import normalize, polish
 from paddle_vlm.weights import fetch
 
@@ -46,11 +46,15 @@ class Translator:
         memory: Memory | None = None,
         device: str = "auto",
     ) -> None:
-        """`model` names bundled weights or a folder of the same files. Raises MissingWeights."""
+        """`model` names bundled weights, a folder of the same files, or a Hugging Face folder of a Marian model.
+
+        Raises MissingWeights.
+        """
         folder = fetch(model)
         self._network = Network(folder, device)
         self._confidence = Confidence.load(folder)
-        self._decoding = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("decoding", {})
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self._decoding = config.get("decoding") or {"beam": config.get("num_beams", 1)}
         self._cedict = Cedict.load()
         self._book = HintBook(_resource(folder, "cedict_glosses.tsv.gz"))
         self._writer = LiteralWriter(
@@ -104,9 +108,16 @@ class Translator:
         return split_words(words, _CHUNK)
 
     def _fits(self, clause: str) -> bool:
-        if len(clause) > MAX_SOURCE:
+        if len(clause) > self._network.longest:
             return False
-        return self._network.source_pieces(self._writer.augment(clause)) <= MAX_SOURCE
+        return self._network.source_pieces(self._source(clause)) <= self._network.longest
+
+    def _source(self, clause: str) -> str:
+        """What the network reads for a clause."""
+        if not self._network.takes_hints:
+            return clause
+        terms = {clause[match.start : match.end]: match.english for match in self._glossary.find(clause)}
+        return self._writer.augment(clause, terms)
 
     def _clauses(self, clauses: Iterable[str]) -> dict[str, Translation]:
         """Every clause once: phrases, then the network, then apart what it did not carry over."""
@@ -136,11 +147,8 @@ class Translator:
         return Translation(english, "dictionary", PHRASE_SCORE) if english else None
 
     def _draft(self, clauses: list[str]) -> dict[str, Draft]:
-        augmented = []
-        for clause in clauses:
-            terms = {clause[match.start : match.end]: match.english for match in self._glossary.find(clause)}
-            augmented.append(self._writer.augment(clause, terms))
-        return dict(zip(clauses, self._network.write(augmented, **self._decoding), strict=True))
+        drafts = self._network.write([self._source(clause) for clause in clauses], **self._decoding)
+        return dict(zip(clauses, drafts, strict=True))
 
     def _judge(self, clause: str, draft: Draft) -> Translation | None:
         """The network's words or the dictionary's, whichever is likelier right; None when terms or numbers got lost."""

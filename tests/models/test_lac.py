@@ -1,7 +1,6 @@
 """LAC-small against Paddle 1.x's own operators (stored outputs; see data/make_lac_reference.py)."""
 
 import shutil
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +8,26 @@ import paddle
 import pytest
 
 from paddle_vlm.errors import MissingWeights
-from paddle_vlm.models.lac import LAC, viterbi
+from paddle_vlm.models.lac import LAC, LACConfig
+from paddle_vlm.models.lac_decoder import LACDecoder, jieba_weights
+from paddle_vlm.models.recurrence import Packing
+from paddle_vlm.models.weights_file import assign
 from paddle_vlm.weights import fetch
 
 REFERENCE = Path(__file__).parent / "data" / "lac_reference.npz"
 
 
 @pytest.fixture(scope="module")
-def model() -> LAC:
-    return LAC.from_jieba(fetch("lac_small") / "model_baseline")
+def weights() -> dict[str, np.ndarray]:
+    return jieba_weights(fetch("lac_small") / "model_baseline")
+
+
+@pytest.fixture(scope="module")
+def model(weights) -> LAC:
+    model = LAC(LACConfig())
+    assign(model.state_dict(), weights)
+    model.eval()
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -27,54 +37,64 @@ def reference() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def batch(reference) -> tuple[np.ndarray, np.ndarray]:
-    """The sentences as one padded batch: characters [B, T], lengths [B]."""
-    lengths = reference["lengths"]
-    padded = np.zeros((len(lengths), lengths.max()), np.int64)
-    for row, sentence in zip(padded, np.split(reference["characters"], np.cumsum(lengths)[:-1]), strict=True):
+def sentences(reference) -> list[np.ndarray]:
+    return np.split(reference["characters"], np.cumsum(reference["lengths"])[:-1])
+
+
+@pytest.fixture(scope="module")
+def packing(reference) -> Packing:
+    return Packing.of(reference["lengths"])
+
+
+@pytest.fixture(scope="module")
+def order(reference, packing) -> np.ndarray:
+    """Packed row -> row of the reference, which has the sentences one after the other."""
+    lengths, padded = reference["lengths"], np.zeros((len(reference["lengths"]), reference["lengths"].max()), np.int64)
+    for row, start, length in zip(padded, np.cumsum(lengths) - lengths, lengths, strict=True):
+        row[:length] = np.arange(start, start + length)
+    return padded.reshape(-1)[packing.positions]
+
+
+def test_scores_are_those_of_the_original_operators(weights, reference, sentences, packing, order):
+    padded = np.zeros((len(sentences), len(packing.counts)), np.int64)
+    for row, sentence in zip(padded, sentences, strict=True):
         row[: len(sentence)] = sentence
-    return padded, lengths
+    scores = LACDecoder(weights).scores(padded, packing)
+    assert np.abs(scores - reference["scores"][order]).max() < 1e-3
 
 
-def test_scores_in_a_padded_batch_are_those_of_the_original_operators(model, reference, batch):
-    characters, lengths = (paddle.to_tensor(a) for a in batch)
+def test_tags_are_those_of_the_original_operators(weights, reference, sentences):
+    assert (np.concatenate(LACDecoder(weights).decode(sentences)) == reference["tags"]).all()
+
+
+def test_the_network_that_is_trained_gives_the_same_scores(model, reference, packing, order):
     with paddle.no_grad():
-        scores = model(characters, lengths).numpy()
-    flat = np.concatenate([row[:length] for row, length in zip(scores, batch[1], strict=True)])
-    assert np.abs(flat - reference["scores"]).max() < 1e-3
+        scores = model(paddle.to_tensor(reference["characters"][order]), packing).numpy()
+    assert np.abs(scores - reference["scores"][order]).max() < 1e-3
 
 
-def test_tags_are_those_of_the_original_operators(model, reference, batch):
-    tags = model.decode(*(paddle.to_tensor(a) for a in batch))
-    flat = np.concatenate([row[:length] for row, length in zip(tags, batch[1], strict=True)])
-    assert (flat == reference["tags"]).all()
+def test_a_step_along_the_gradient_lowers_the_loss_and_reaches_every_parameter(model, reference, packing, order):
+    characters, tags = paddle.to_tensor(reference["characters"][order]), (reference["tags"][order] + 1) % 57
+    before = {name: parameter.numpy() for name, parameter in model.named_parameters()}
+    optimizer = paddle.optimizer.SGD(1e-3, model.parameters())
+    losses = []
+    for _ in range(2):
+        loss = model.loss(characters, tags, packing)
+        losses.append(float(loss))
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+    unmoved = [name for name, parameter in model.named_parameters() if (parameter.numpy() == before[name]).all()]
+    assign(model.state_dict(), before)
+    assert losses[1] < losses[0]
+    assert not unmoved
 
 
-def test_viterbi_finds_the_path_that_trying_all_finds():
-    generator = np.random.default_rng(0)
-    scores, lengths = generator.normal(size=(3, 4, 3)).astype(np.float32), np.array([4, 2, 1])
-    start, end, between = (generator.normal(size=s).astype(np.float32) for s in (3, 3, (3, 3)))
-    found = viterbi(scores, lengths, start, end, between)
-    for row, length, path in zip(scores, lengths, found, strict=True):
-
-        def value(tags, row=row, length=length):
-            inner = sum(between[a, b] for a, b in zip(tags, tags[1:], strict=False))
-            return start[tags[0]] + end[tags[-1]] + inner + sum(row[t, tags[t]] for t in range(length))
-
-        assert tuple(path[:length]) == max(product(range(3), repeat=length), key=value)
-
-
-def test_gradients_reach_every_parameter(model, batch):
-    characters, lengths = (paddle.to_tensor(a) for a in batch)
-    model(characters, lengths).sum().backward()
-    without = [name for name, p in model.named_parameters() if p.grad is None]
-    model.clear_gradients()
-    assert set(without) <= {"start", "end", "transitions"}
-
-
-def test_a_missing_file_is_named(tmp_path):
-    source = fetch("lac_small") / "model_baseline"
-    folder = shutil.copytree(source, tmp_path / "weights")
+def test_a_missing_or_damaged_file_is_named(tmp_path):
+    folder = shutil.copytree(fetch("lac_small") / "model_baseline", tmp_path / "weights")
+    (folder / "gru_2.w_0").write_bytes((folder / "gru_2.w_0").read_bytes()[:1000])
+    with pytest.raises(MissingWeights, match=r"gru_2\.w_0 已损坏"):
+        jieba_weights(folder)
     (folder / "gru_2.w_0").unlink()
-    with pytest.raises(MissingWeights, match="gru_2.w_0"):
-        LAC.from_jieba(folder)
+    with pytest.raises(MissingWeights, match=r"缺少.*gru_2\.w_0"):
+        jieba_weights(folder)

@@ -60,9 +60,9 @@ def test_a_step_with_cached_keys_equals_the_full_forward_pass(model, reference):
     source, target = paddle.to_tensor(reference["source"]), paddle.to_tensor(reference["target"])
     with paddle.no_grad():
         logits, attention, gate = model(source, target)
-        (memory, cross), own, steps = model.encode(source), empty_cache(model, len(source)), []
+        (kept, cross), own, steps = model.encode(source), empty_cache(model, len(source)), []
         for t in range(target.shape[1]):
-            probabilities, own = model.step(target[:, t], paddle.to_tensor([t]), source, memory, cross, own)
+            probabilities, own = model.step(target[:, t], paddle.to_tensor([t]), source, kept, cross, own)
             steps.append(probabilities)
     written = paddle.nn.functional.softmax(logits, -1) * (1 - gate)
     copied = attention * gate
@@ -81,10 +81,10 @@ def test_loss_is_the_mean_negative_log_probability_of_the_steps(model, reference
     target = [piece for piece in reference["target"][0].tolist()[1:] if piece != PAD] + [EOS]
     with paddle.no_grad():
         loss = float(model.loss(source, paddle.to_tensor([target])))
-        (memory, cross), own, total = model.encode(source), empty_cache(model, 1), 0.0
+        (kept, cross), own, total = model.encode(source), empty_cache(model, 1), 0.0
         for t, (last, piece) in enumerate(zip([PAD, *target[:-1]], target, strict=True)):
             place = paddle.to_tensor([t])
-            probabilities, own = model.step(paddle.to_tensor([last]), place, source, memory, cross, own)
+            probabilities, own = model.step(paddle.to_tensor([last]), place, source, kept, cross, own)
             total -= float(paddle.log(probabilities[0, piece]))
     assert loss == pytest.approx(total / len(target), abs=1e-4)
 

@@ -133,5 +133,5 @@ def test_a_thousand_terms_are_obeyed_in_every_line():
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(MissingWeights):
         Translator(tmp_path / "nowhere")
-    with pytest.raises(MissingWeights, match="joint.model"):
+    with pytest.raises(MissingWeights, match="config.json"):
         Translator(tmp_path)

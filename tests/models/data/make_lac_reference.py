@@ -14,7 +14,7 @@ import numpy as np
 import paddle
 from paddle.base import core
 
-from paddle_vlm.models.lac import read_tensor
+from paddle_vlm.models.lac_decoder import read_tensor
 from paddle_vlm.weights import fetch
 
 SENTENCES = [
