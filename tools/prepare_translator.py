@@ -1,7 +1,8 @@
 """准备翻译模型的训练数据:python tools/prepare_translator.py --data 语料.tsv[.gz] --valid 验证集.tsv[.gz] --out 文件夹
 
 语料每行为“中文<Tab>英文[<Tab>OCR 读出的中文]”;--more 另加不含 OCR 列的语料。
-输出 train.tsv(“中文 ⇢ 译词 | 译词”与英文)、valid.tsv(由原文、英文、由 OCR 文字)、lexicon.tsv.gz 和 joint.model。
+输出 train.tsv(“中文 ⇢ 译词 | 译词”与英文)、valid.tsv(由原文、英文、由 OCR 文字)、lexicon.tsv.gz、seen_lines.bin
+(训练过的原文的散列,评估时用来分出没见过的行)和 joint.model。
 每一行的译词来自不含该行的其余语料(四折),以免网络学会轻信译词。
 """
 
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
 from paddle_vlm.text.hints import HintBook
-from paddle_vlm.translation import lexicon
+from paddle_vlm.translation import evaluation, lexicon
 from paddle_vlm.translation.glossary import Glossary
 from paddle_vlm.translation.literal import LiteralWriter
 from paddle_vlm.translation.wording import normalize
@@ -70,6 +71,7 @@ def main() -> None:
         learnt = lexicon.learn([(words, english) for other, words, english in tagged if other != number])
         writers[number] = LiteralWriter(book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=learnt)
     lexicon.save(learnt, args.out / "lexicon.tsv.gz")
+    evaluation.save_seen((row[0] for row in scene), args.out / evaluation.SEEN)
 
     counts = Counter(
         (fold(r[0]), line, r[1]) for r in scene for line in dict.fromkeys((r[0], *r[2:3])) if HAN.search(line)

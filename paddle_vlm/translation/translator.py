@@ -78,6 +78,10 @@ class Translator:
             for text, line in zip(texts, lines, strict=True)
         ]
 
+    def dictionary_words(self, texts: Sequence[str]) -> list[str]:
+        """What the dictionary alone makes of each text: its words in their Chinese order."""
+        return [polish(self._writer.write(self._plain(text)).text) for text in texts]
+
     def _plain(self, text: str) -> str:
         return self._cedict.simplify(normalize(text))
 
