@@ -16,11 +16,14 @@ from collections import Counter
 from multiprocessing import Pool
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from paddle_vlm.data.parallel import Confusions, clean
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
 from paddle_vlm.text.hints import HintBook
+from paddle_vlm.text.pieces import train_pieces
 from paddle_vlm.translation import evaluation, lexicon
 from paddle_vlm.translation.glossary import Glossary
 from paddle_vlm.translation.literal import LiteralWriter
@@ -42,6 +45,11 @@ def fold(line: str) -> int:
     return int(hashlib.md5(line.encode()).hexdigest(), 16) % FOLDS
 
 
+def misread_too(line: str, confusions: Confusions, generator: np.random.Generator) -> list[str]:
+    """The line, and once more as an OCR engine might have read it."""
+    return list(dict.fromkeys((line, confusions.misread(line, generator))))
+
+
 def augment(task: tuple[int, str]) -> str:
     number, line = task
     return writers[number].augment(line)
@@ -52,6 +60,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="带 OCR 列的平行语料")
     parser.add_argument("--more", type=Path, action="append", default=[], help="其余平行语料,可多次给出")
     parser.add_argument("--valid", type=Path, required=True, help="验证集(三列)")
+    parser.add_argument(
+        "--vocabulary", type=int, metavar="N", help="另学一个 N 词的 SentencePiece 模型(默认沿用自带的)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="输出文件夹")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -62,22 +73,26 @@ def main() -> None:
     def plain(line: str) -> str:
         return cedict.simplify(normalize(line))
 
-    scene = [row for row in rows(args.data) if len(row) >= 2 and HAN.search(row[0]) and row[1]]
+    scene = clean(rows(args.data))
+    more = [pair for path in args.more for pair in clean(rows(path))]
     tagged = []
-    for chinese, english in tqdm(dict.fromkeys((r[0], r[1]) for r in scene if len(r[0]) <= LONGEST), desc="分词"):
+    short = dict.fromkeys((p.chinese, p.english) for p in scene if len(p.chinese) <= LONGEST)
+    for chinese, english in tqdm(short, desc="分词"):
         words = [word for word, _ in book.segmenter.tag(cedict.simplify(chinese)) if all(map(HAN.match, word))]
         tagged.append((fold(chinese), words, english))
     for number in (*range(FOLDS), WHOLE):
         learnt = lexicon.learn([(words, english) for other, words, english in tagged if other != number])
         writers[number] = LiteralWriter(book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=learnt)
     lexicon.save(learnt, args.out / "lexicon.tsv.gz")
-    evaluation.save_seen((row[0] for row in scene), args.out / evaluation.SEEN)
+    evaluation.save_seen((pair.chinese for pair in scene), args.out / evaluation.SEEN)
 
     counts = Counter(
-        (fold(r[0]), line, r[1]) for r in scene for line in dict.fromkeys((r[0], *r[2:3])) if HAN.search(line)
+        (fold(p.chinese), line, p.english) for p in scene for line in dict.fromkeys((p.chinese, p.read)) if line
     )
     pairs = [pair for pair, count in counts.items() for _ in range(math.ceil(math.sqrt(count)))]
-    pairs += [(WHOLE, row[0], row[1]) for path in args.more for row in rows(path) if len(row) >= 2]
+    confusions, generator = Confusions(scene), np.random.default_rng(0)
+    for pair in more:
+        pairs += [(WHOLE, line, pair.english) for line in misread_too(pair.chinese, confusions, generator)]
     random.Random(0).shuffle(pairs)
     valid = [row for row in rows(args.valid) if len(row) >= 3]
     wanted = [(number, plain(line)) for number, line, _ in pairs]
@@ -87,9 +102,12 @@ def main() -> None:
     train, held = done[: len(pairs)], done[len(pairs) :]
     lines = [f"{source}\t{pair[2]}\n" for source, pair in zip(train, pairs, strict=True)]
     (args.out / "train.tsv").write_text("".join(lines), encoding="utf-8")
-    lines = [f"{a}\t{row[1]}\t{b}\n" for a, b, row in zip(held[::2], held[1::2], valid, strict=True)]
-    (args.out / "valid.tsv").write_text("".join(lines), encoding="utf-8")
-    shutil.copy(folder / "joint.model", args.out)
+    tested = [f"{a}\t{row[1]}\t{b}\n" for a, b, row in zip(held[::2], held[1::2], valid, strict=True)]
+    (args.out / "valid.tsv").write_text("".join(tested), encoding="utf-8")
+    if args.vocabulary:
+        train_pieces((text for line in lines for text in line.split("\t")), args.out / "joint.model", args.vocabulary)
+    else:
+        shutil.copy(folder / "joint.model", args.out)
     print(f"{len(pairs)} 行训练数据,{len(valid)} 行验证数据,{len(learnt)} 个词")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_vlm.errors import BadText, UsageError
+from paddle_vlm.errors import BadText
+from paddle_vlm.text.reading import read_text
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def _inside_word(text: str, start: int, end: int) -> bool:
 
 def _rows(path: Path, encoding: str | None) -> Iterator[tuple[str, str]]:
     seen: dict[str, int] = {}
-    for number, line in enumerate(_decoded(path, encoding).splitlines(), 1):
+    for number, line in enumerate(read_text(path, encoding).splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         cells = [cell.strip() for cell in line.rstrip("\t ").split("\t")]
@@ -109,27 +110,6 @@ def _rows(path: Path, encoding: str | None) -> Iterator[tuple[str, str]]:
         yield cells[0], cells[1]
     if not seen:
         raise BadText(f"{path} 中没有词条。请每行写一条:中文<Tab>英文。")
-
-
-def _decoded(path: Path, encoding: str | None) -> str:
-    raw = _bytes(path)
-    if encoding is not None:
-        guesses = [encoding]
-    elif raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        guesses = ["utf-16"]
-    else:
-        guesses = ["utf-8-sig", "gb18030"]
-    for guess in guesses:
-        try:
-            text = raw.decode(guess)
-        except LookupError as error:
-            raise UsageError(f"不认识的文字编码 {guess}。可用:utf-8、gbk、utf-16 等。") from error
-        except UnicodeDecodeError:
-            continue
-        if guess == "gb18030":
-            log.info("%s 不是 UTF-8,按 GBK 读取。", path)
-        return text.removeprefix("\ufeff")
-    raise BadText(f"无法读取 {path}:文字编码不是 {'、'.join(guesses)}。请另存为 UTF-8,或指明编码。")
 
 
 def _bytes(path: Path) -> bytes:

@@ -8,13 +8,13 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import sentencepiece
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.inference.cache import exported
 from paddle_vlm.inference.decoder import Decoder, export_decoder
 from paddle_vlm.models import marian, pointer
 from paddle_vlm.models.generation import search
+from paddle_vlm.text.pieces import Pieces
 
 ROWS = 64  # lines times beam in one batch
 
@@ -36,7 +36,7 @@ class JointPieces:
     start, end, padding = pointer.PAD, pointer.EOS, pointer.PAD
 
     def __init__(self, folder: Path) -> None:
-        self._pieces = _sentencepiece(folder / "joint.model")
+        self._pieces = Pieces(folder / "joint.model")
 
     def encode(self, line: str) -> list[int]:
         return self._pieces.encode(line)
@@ -51,7 +51,7 @@ class MarianPieces:
     takes_hints = False
 
     def __init__(self, folder: Path) -> None:
-        self._source, self._target = _sentencepiece(folder / "source.spm"), _sentencepiece(folder / "target.spm")
+        self._source, self._target = Pieces(folder / "source.spm"), Pieces(folder / "target.spm")
         path = folder / "vocab.json"
         try:
             self._numbers: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ class MarianPieces:
 
     def encode(self, line: str) -> list[int]:
         unknown = self._numbers.get("<unk>", self.end)
-        return [self._numbers.get(piece, unknown) for piece in self._source.encode(line, out_type=str)]
+        return [self._numbers.get(piece, unknown) for piece in self._source.names(line)]
 
     def decode(self, pieces: list[int]) -> str:
         names = [self._names.get(piece, "") for piece in pieces]
@@ -136,12 +136,3 @@ def _model_type(folder: Path) -> str | None:
         raise MissingWeights(f"翻译模型文件夹 {folder} 中缺少 config.json。请检查路径,或改用自带模型。") from error
     except (ValueError, AttributeError) as error:
         raise MissingWeights(f"无法读取 {path}:{error}。请重新取得该模型。") from error
-
-
-def _sentencepiece(path: Path) -> sentencepiece.SentencePieceProcessor:
-    if not path.is_file():
-        raise MissingWeights(f"翻译模型文件夹 {path.parent} 中缺少 {path.name}。请补全该文件,或改用自带模型。")
-    try:
-        return sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (OSError, RuntimeError) as error:
-        raise MissingWeights(f"无法读取 {path}:不是 SentencePiece 模型。请重新取得该文件。") from error
