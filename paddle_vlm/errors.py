@@ -31,3 +31,15 @@ class MissingDependency(PaddleVLMError):
 
 class OutputError(PaddleVLMError):
     """A result that cannot be written, or that would overwrite its own input."""
+
+
+class BadData(PaddleVLMError):
+    """A data set that is not there, is damaged, or cannot be learnt from; names the folder or file."""
+
+
+class TrainingFailed(PaddleVLMError):
+    """A training run that cannot go on: the loss is not a number, or its folder belongs to another run."""
+
+
+class BadIndex(PaddleVLMError):
+    """A picture index that is missing, damaged, locked by another process, or made by another model."""
