@@ -1,23 +1,28 @@
-"""Words, parts of speech, and names of persons, places, organisations and times, by LAC-small."""
+"""Words, parts of speech, and names of persons, places, organisations and times, by LAC-small or a tuned tagger."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
-import paddle
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
+from paddle_vlm import runtime
 from paddle_vlm.errors import MissingWeights
-from paddle_vlm.models.lac import LAC
+from paddle_vlm.models.lac_decoder import LACDecoder, jieba_weights
+from paddle_vlm.text.han import simplify
+from paddle_vlm.text.user_words import UserWords
 from paddle_vlm.weights import fetch
 
 NAMES = ("PER", "LOC", "ORG", "TIME")
 LONGEST = 256  # characters; longer texts are cut at a sentence end, or here where there is none
 _SENTENCE_ENDS = "。!?;\n,.、"
+# As in LAC's own q2b table: the network hardly knows the full-width forms (it takes `，` for a verb).
+_HALF_WIDTH = {code: chr(code - 0xFEE0) for code in range(ord("！"), ord("～") + 1)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Token:
     """A word at text[start:end]; `tag` is LAC's: PER, LOC, ORG, TIME, or a part of speech (n, v, a, ...)."""
 
@@ -32,42 +37,56 @@ class Token:
 
 
 class LexicalAnalyzer:
-    """LAC-small, loaded once. Safe to call from several threads."""
+    """A tagger, loaded once. Safe to call from several threads.
 
-    def __init__(self, weights: str | Path = "lac_small") -> None:
-        folder = fetch(weights)
-        self._characters = {text: int(number) for number, text in _pairs(folder / "word.dic")}
-        self._tags = [tag for _, tag in sorted(_pairs(folder / "tag.dic"), key=lambda pair: int(pair[0]))]
-        self._model = LAC.from_jieba(folder / "model_baseline")
-        self._lock = Lock()
+    Args:
+        weights: "lac_small" (as jieba ships it), "lac_msra" (tuned on news, see its model card), the folder of a
+            tagger that `training.tagging` has left, or arrays named as in `models.lac.LAC`.
+    """
 
-    def analyze(self, texts: Sequence[str], batch: int = 64) -> list[list[Token]]:
-        """The tokens of each text, which together are all of it; an empty text has none."""
-        pieces = [(i, start, text[start:end]) for i, text in enumerate(texts) for start, end in _windows(text)]
-        found: list[list[Token]] = [[] for _ in texts]
-        tagged: dict[int, list[str]] = {}
-        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i][2]))
-        for first in range(0, len(order), batch):
-            chosen = order[first : first + batch]
-            tagged |= zip(chosen, self._tag([pieces[i][2] for i in chosen]), strict=True)
-        for i, (text, start, piece) in enumerate(pieces):
-            found[text] += _tokens(piece, tagged[i], start)
-        return found
+    def __init__(self, weights: str | Path | Mapping[str, np.ndarray] = "lac_small") -> None:
+        original = fetch("lac_small")
+        self._characters = {text: int(number) for number, text in _pairs(original / "word.dic")}
+        self._unknown = self._characters["OOV"]
+        self.tags = [tag for _, tag in sorted(_pairs(original / "tag.dic"), key=lambda pair: int(pair[0]))]
+        self.weights: Mapping[str, np.ndarray] = jieba_weights(original / "model_baseline")
+        if isinstance(weights, Mapping):
+            self.weights = weights
+        elif weights != "lac_small":
+            self.weights = {**self.weights, **_tuned(fetch(weights), self.weights)}
+        self._network = LACDecoder(self.weights)
 
-    def _tag(self, texts: list[str]) -> list[list[str]]:
-        unknown = self._characters["OOV"]
-        ids = np.zeros((len(texts), max(map(len, texts))), np.int64)
-        for row, text in zip(ids, texts, strict=True):
-            row[: len(text)] = [self._characters.get(_half_width(character), unknown) for character in text]
-        lengths = np.array([len(text) for text in texts], np.int64)
-        with self._lock:
-            tags = self._model.decode(paddle.to_tensor(ids), paddle.to_tensor(lengths))
-        return [[self._tags[tag] for tag in row[:length]] for row, length in zip(tags, lengths, strict=True)]
+    def analyze(self, texts: Sequence[str], batch: int = 64, words: UserWords | None = None) -> list[list[Token]]:
+        """The tokens of each text, which together are all of it; an empty text has none. `words` stay whole."""
+        return [_tokens(text, tags) for text, tags in zip(texts, self.tag(texts, batch, words), strict=True)]
 
+    def tag(self, texts: Sequence[str], batch: int = 64, words: UserWords | None = None) -> list[list[str]]:
+        """A tag for each character of each text: PER-B begins a person, PER-I goes on with one."""
+        pieces = [(i, text[start:end]) for i, text in enumerate(texts) for start, end in _windows(text)]
+        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i][1]))
+        size = max(1, min(batch, -(-len(order) // runtime.cores())))  # every core has work
+        groups = [order[first : first + size] for first in range(0, len(order), size)]
+        found = runtime.parallel_map(lambda chosen: self._numbers([pieces[i][1] for i in chosen]), groups)
+        numbers = dict(
+            zip((i for chosen in groups for i in chosen), (row for rows in found for row in rows), strict=True)
+        )
+        tags: list[list[str]] = [[] for _ in texts]
+        for place, (i, _) in enumerate(pieces):
+            tags[i] += [self.tags[number] for number in numbers[place].tolist()]
+        if words:
+            for text_tags, text in zip(tags, texts, strict=True):
+                words.overrule(text_tags, text)
+        return tags
 
-def _half_width(character: str) -> str:
-    """As in LAC's own q2b table: the network hardly knows the full-width forms (it takes `，` for a verb)."""
-    return chr(ord(character) - 0xFEE0) if "！" <= character <= "～" else character
+    def _numbers(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return self._network.decode([self.identify(text) for text in texts])
+
+    def identify(self, text: str) -> np.ndarray:
+        """The network's numbers of the characters, int64 [T]."""
+        known, unknown = self._characters, self._unknown
+        return np.array(
+            [known.get(character, unknown) for character in simplify(text.translate(_HALF_WIDTH))], np.int64
+        )
 
 
 def _windows(text: str) -> list[tuple[int, int]]:
@@ -76,18 +95,36 @@ def _windows(text: str) -> list[tuple[int, int]]:
     while start < len(text):
         end = min(len(text), start + LONGEST)
         if end < len(text):
-            ends = [i for i in range(start + LONGEST // 2, end) if _half_width(text[i]) in _SENTENCE_ENDS]
+            ends = [i for i in range(start + LONGEST // 2, end) if text[i].translate(_HALF_WIDTH) in _SENTENCE_ENDS]
             end = ends[-1] + 1 if ends else end
         cuts.append((start, end))
         start = end
     return cuts
 
 
-def _tokens(text: str, tags: list[str], offset: int) -> list[Token]:
+def _tokens(text: str, tags: list[str]) -> list[Token]:
     """Characters join until the next tag that begins a word; a word has the tag of its first character."""
     starts = [i for i, tag in enumerate(tags) if i == 0 or tag.endswith("-B") or (tag == "O" and tags[i - 1] != "O")]
-    ends = [*starts[1:], len(text)]
-    return [Token(text[a:b], tags[a].split("-")[0], offset + a, offset + b) for a, b in zip(starts, ends, strict=True)]
+    ends = [*starts[1:], len(text)] if text else []
+    return [Token(text[a:b], tags[a].partition("-")[0], a, b) for a, b in zip(starts, ends, strict=True)]
+
+
+def _tuned(folder: Path, original: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a tuned tagger has of its own; of the embedding, the characters that it has learnt about."""
+    path = folder / "model.safetensors"
+    remedy = "请给出 configs/text/tagger.yaml 训练出的文件夹。"
+    try:
+        stored = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise MissingWeights(f"无法读取标注器权重 {path}:{error}。{remedy}") from error
+    if "embedding.rows" in stored and "embedding.values" in stored:
+        embedding = np.array(original["embedding.weight"])
+        embedding[stored.pop("embedding.rows")] = stored.pop("embedding.values")
+        stored["embedding.weight"] = embedding
+    wrong = [name for name in stored if name not in original or stored[name].shape != original[name].shape]
+    if wrong:
+        raise MissingWeights(f"{path} 不是 LAC 标注器的权重({wrong[0]} 不符)。{remedy}")
+    return {name: value.astype(np.float32) for name, value in stored.items()}
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:

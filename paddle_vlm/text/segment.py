@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ import jieba.posseg
 import numpy as np
 
 from paddle_vlm.runtime import cache_folder
+from paddle_vlm.text.han import simplify
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ Mode = Literal["default", "all", "search"]
 class Segmenter:
     """Chinese words, and jieba's part-of-speech tags. jieba's global tokenizer is left as it is.
 
+    Traditional characters are looked up as simplified ones, which jieba's dictionary knows better; the words come back
+    as the text has them.
+
     `extra_words` are added with `frequency` unless jieba knows them. jieba needs about a second to read its dictionary;
     the finished table is kept in the cache folder, from where it comes in a third of that.
     """
@@ -32,17 +36,33 @@ class Segmenter:
         self._jieba = jieba.Tokenizer()
         self._jieba.FREQ, self._jieba.total = _table(list(extra_words), frequency)
         self._jieba.initialized = True
-        self._tagger = _Tagger(self._jieba)
+        self.tagger = _Tagger(self._jieba)  # for jieba.analyse
 
     def cut(self, text: str, mode: Mode = "default") -> list[str]:
         """Words in order. "all": every word of the dictionary that occurs; "search": also short ones in long ones."""
+        plain = simplify(text)
+        if plain != text:
+            return [text[start:end] for start, end in self._places(plain, mode)]
         if mode == "all":
             return self._jieba.lcut(text, cut_all=True)
         return self._jieba.lcut_for_search(text) if mode == "search" else self._jieba.lcut(text)
 
     def tag(self, text: str) -> list[tuple[str, str]]:
         """(word, tag) in order; nr, ns, nt and nz are names of persons, places, organisations and others."""
-        return [(pair.word, pair.flag) for pair in self._tagger.cut(text)]
+        plain, tagged, start = simplify(text), [], 0
+        for pair in self.tagger.cut(plain):
+            tagged.append((text[start : start + len(pair.word)], pair.flag))
+            start += len(pair.word)
+        return tagged
+
+    def _places(self, text: str, mode: Mode) -> Iterator[tuple[int, int]]:
+        if mode != "all":
+            yield from ((start, end) for _, start, end in self._jieba.tokenize(text, mode))
+            return
+        start = 0
+        for word in self._jieba.cut(text, cut_all=True):  # in the order of their beginnings
+            start = text.index(word, start)
+            yield start, start + len(word)
 
     def __contains__(self, word: str) -> bool:
         return self._jieba.FREQ.get(word, 0) > 0
