@@ -80,8 +80,10 @@ def draw_heatmaps(model: Path, folder: Path) -> None:
     classifier, columns = Classifier(model), []
     drawn = {each.character: image for each, image in _pairs(emoji.load_emoji("twemoji", 160))}
     for name in ("动物", "交通工具", "食物", "衣物", "建筑", "人物"):
-        image = drawn[emoji.split_classes()[name]["test"][0]]
-        columns.append(np.concatenate([image, classifier.classify(image, explain=True).heatmap]))
+        image = drawn[emoji.split_classes()[name]["test"][1]]
+        result = classifier.classify(image, explain=True)
+        print(f"{name}: {result.label} {result.score:.0%}")
+        columns.append(np.concatenate([image, result.heatmap]))
     save_image(np.concatenate(columns, 1), None, folder / "classify_heatmap.jpg")
 
 

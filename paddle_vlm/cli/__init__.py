@@ -6,7 +6,7 @@ import importlib
 import logging
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import paddle_vlm
@@ -14,7 +14,16 @@ from paddle_vlm.errors import PaddleVLMError, UsageError
 from paddle_vlm.runtime import explain_import_error
 
 # name -> module; a module is imported only when its command is called or the list of commands is shown
-COMMANDS = {"translate": "paddle_vlm.cli.translate"}
+COMMANDS = {
+    "translate": "paddle_vlm.cli.translate",
+    "analyze": "paddle_vlm.cli.analyze",
+    "classify": "paddle_vlm.cli.classify",
+    "features": "paddle_vlm.cli.features",
+    "index": "paddle_vlm.cli.index",
+    "search": "paddle_vlm.cli.search",
+    "dedup": "paddle_vlm.cli.dedup",
+    "train": "paddle_vlm.cli.train",
+}
 
 log = logging.getLogger(__name__)
 
@@ -52,19 +61,27 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"错误:{message}。\n{self.format_usage()}详细用法:{self.prog} --help\n")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 (done), 1 (failed, the reason on stderr), 2 (wrong usage) or 130 (interrupted)."""
+def main(
+    argv: Sequence[str] | None = None,
+    commands: Mapping[str, str] = COMMANDS,
+    prog: str = "paddle-vlm",
+    description: str = "中文视觉语言工具箱:不联网,在本机运行。",
+) -> int:
+    """Run one of `commands` (name -> module).
+
+    Returns 0 (done), 1 (failed, the reason on stderr), 2 (wrong usage) or 130 (interrupted).
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that cannot show Chinese must not end the work
     try:
-        parsed = _parse(arguments)
+        parsed = _parse(arguments, commands, prog, description)
     except SystemExit as ended:
         return int(ended.code or 0)
     _log_to_stderr(logging.DEBUG if parsed.verbose else logging.INFO)
     try:
-        return int(importlib.import_module(COMMANDS[parsed.command]).run(parsed))
+        return int(importlib.import_module(commands[parsed.command]).run(parsed))
     except UsageError as error:
         log.error("错误:%s", error)
         return 2
@@ -84,19 +101,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = Parser(prog="paddle-vlm", description="中文视觉语言工具箱:不联网,在本机运行。")
+def _parse(arguments: list[str], commands: Mapping[str, str], prog: str, description: str) -> argparse.Namespace:
+    parser = Parser(prog=prog, description=description)
     parser.add_argument("--version", action="version", version=paddle_vlm.__version__, help="显示版本并退出")
     parser.add_argument("-v", "--verbose", action="store_true", help="显示调试信息")
     called = next((argument for argument in arguments if not argument.startswith("-")), None)
-    if called is not None and called not in COMMANDS:
-        near = difflib.get_close_matches(called, COMMANDS, n=1)
-        parser.error(f"没有命令 {called}" + (f",是否想写 {near[0]}" if near else f",可用:{'、'.join(COMMANDS)}"))
-    commands = parser.add_subparsers(dest="command", metavar="命令", required=True, title="命令")
-    shown: Iterable[str] = COMMANDS if called is None else [called]
+    if called is not None and called not in commands:
+        near = difflib.get_close_matches(called, commands, n=1)
+        parser.error(f"没有命令 {called}" + (f",是否想写 {near[0]}" if near else f",可用:{'、'.join(commands)}"))
+    subparsers = parser.add_subparsers(dest="command", metavar="命令", required=True, title="命令")
+    shown: Iterable[str] = commands if called is None else [called]
     for name in shown:
-        module = importlib.import_module(COMMANDS[name])
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module = importlib.import_module(commands[name])
+        command = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
         command.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="显示调试信息")
         module.add_arguments(command)
     return parser.parse_args(arguments)

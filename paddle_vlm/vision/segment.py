@@ -10,7 +10,7 @@ _WORKING = 480  # pixels of the longer side: GrabCut's time grows faster than th
 
 
 def cut_out(rgb: np.ndarray, method: Method = "grabcut", box: tuple[int, int, int, int] | None = None) -> np.ndarray:
-    """Which pixels belong to the subject: uint8 [H, W, 3] -> bool [H, W].
+    """Which pixels belong to the subject: uint8 [H, W, 3] -> bool [H, W]; none in a picture of a few pixels.
 
     Args:
         method: "grabcut" (colour models of subject and surroundings, and a minimum cut between them, Rother et al.
@@ -36,6 +36,7 @@ def superpixels(rgb: np.ndarray, size: int = 24, smoothness: float = 10.0) -> np
     Args:
         smoothness: higher values give rounder patches, lower ones follow edges more closely.
     """
+    size = min(size, *rgb.shape[:2])  # OpenCV 4.10 crashes on pictures narrower than half a patch
     slic = cv2.ximgproc.createSuperpixelSLIC(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), cv2.ximgproc.SLICO, size, smoothness)
     slic.iterate(10)
     slic.enforceLabelConnectivity(25)
@@ -87,10 +88,12 @@ def _inside(shape: tuple[int, int], box: tuple[int, int, int, int] | None, scale
 
 
 def _likely_subject(rgb: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Superpixels that look least like the surroundings and lie near the middle: bool [H, W], at least one of them.
+    """Superpixels that look least like the surroundings and lie near the middle: bool [H, W].
 
     Far from the border in colour counts as in Zhu et al. 2014, a centre prior as in most work on saliency.
     """
+    if not inside.any():
+        return inside
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
     labels = superpixels(rgb, max(4, max(rgb.shape[:2]) // 24))
     count = labels.max() + 1
@@ -102,7 +105,7 @@ def _likely_subject(rgb: np.ndarray, inside: np.ndarray) -> np.ndarray:
     colour = np.stack([mean(lab[..., channel]) for channel in range(3)], 1)
     outside = mean((~inside).astype(np.float32)) > 0.05
     if not outside.any():
-        return inside.copy()
+        return inside
     difference = np.linalg.norm(colour[:, None] - colour[None, outside], axis=2)
     nearest = np.sort(difference, 1)[:, : max(1, round(0.15 * outside.sum()))].mean(1)
     ys, xs = np.nonzero(inside)

@@ -30,14 +30,19 @@ def rows_of(sentence: int) -> list[int]:
 
 def value(path: tuple[int, ...], rows: list[int], scores: np.ndarray, chain: Chain) -> float:
     between = sum(chain.transitions[a, b] for a, b in zip(path, path[1:], strict=False))
-    return chain.start[path[0]] + chain.end[path[-1]] + between + sum(scores[r, t] for r, t in zip(rows, path, strict=True))
+    return (
+        chain.start[path[0]]
+        + chain.end[path[-1]]
+        + between
+        + sum(scores[r, t] for r, t in zip(rows, path, strict=True))
+    )
 
 
 def test_viterbi_finds_the_path_that_trying_all_finds(scores, chain):
     found = viterbi(scores, PACKING, chain)
     for sentence in range(len(LENGTHS)):
         rows = rows_of(sentence)
-        best = max(product(range(TAGS), repeat=len(rows)), key=lambda path: value(path, rows, scores, chain))  # noqa: B023
+        best = max(product(range(TAGS), repeat=len(rows)), key=lambda path: value(path, rows, scores, chain))
         assert tuple(found[rows]) == best
 
 
@@ -63,7 +68,9 @@ def test_gradients_are_the_slopes(scores, chain):
             found[place] = (loss(moved) - base) / 1e-6
         return found
 
-    assert np.allclose(of_scores, slopes(scores, lambda s: negative_log_likelihood(s, tags, PACKING, chain)[0]), atol=1e-4)
+    assert np.allclose(
+        of_scores, slopes(scores, lambda s: negative_log_likelihood(s, tags, PACKING, chain)[0]), atol=1e-4
+    )
     for name in ("start", "end", "transitions"):
         moved = slopes(
             getattr(chain, name),
@@ -76,5 +83,7 @@ def test_forbidden_transitions_of_a_trained_tagger_give_finite_numbers():
     """LAC-small holds transitions down to -72."""
     scores = np.random.default_rng(0).normal(size=(60, TAGS)).astype(np.float32)
     chain = Chain(*(np.full(shape, -72, np.float32) for shape in (TAGS, TAGS, (TAGS, TAGS))))
-    loss, of_scores, of_chain = negative_log_likelihood(scores, np.zeros(60, np.int64), Packing.of(np.array([60])), chain)
+    loss, of_scores, of_chain = negative_log_likelihood(
+        scores, np.zeros(60, np.int64), Packing.of(np.array([60])), chain
+    )
     assert np.isfinite(loss) and np.isfinite(of_scores).all() and np.isfinite(of_chain.transitions).all()

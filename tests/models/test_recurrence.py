@@ -65,6 +65,8 @@ def test_states_and_gradients_are_those_of_the_plain_recurrence(numbers, backwar
 def test_gates_far_from_zero_neither_overflow_nor_warn(recwarn):
     packing = Packing.of(np.array([2]))
     z = np.tile(np.repeat(np.array([-500, 500, 500], np.float32), HIDDEN), (2, 1))
-    states, _ = run(z, np.zeros((HIDDEN, 2 * HIDDEN), np.float32), np.zeros((HIDDEN, HIDDEN), np.float32), packing, False)
+    states, _ = run(
+        z, np.zeros((HIDDEN, 2 * HIDDEN), np.float32), np.zeros((HIDDEN, HIDDEN), np.float32), packing, False
+    )
     assert (states == 0).all()  # a shut update gate keeps the zero state
     assert not recwarn.list

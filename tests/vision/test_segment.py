@@ -73,3 +73,10 @@ def test_mean_colours_and_outlines_of_a_known_labelling():
     rgb = np.stack([np.array([[10, 20, 99], [30, 40, 101]])] * 3, -1).astype(np.uint8)
     assert mean_colours(rgb, labels)[..., 0].tolist() == [[25, 25, 100], [25, 25, 100]]
     assert outlines(labels).tolist() == [[False, True, False], [False, True, False]]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2), (9, 9), (3, 200)])
+def test_tiny_and_narrow_pictures_are_segmented_without_a_crash(shape):
+    rgb = np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)
+    results = [cut_out(rgb), cut_out(rgb, "watershed"), superpixels(rgb), watershed(rgb)]
+    assert all(each.shape == shape for each in results)

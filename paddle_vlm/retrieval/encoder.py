@@ -1,0 +1,151 @@
+"""Pictures and Chinese texts -> vectors of one space, and the second look at the best candidates."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from paddle import Tensor, nn
+from paddle.static import InputSpec
+
+from paddle_vlm.errors import MissingWeights
+from paddle_vlm.inference.cache import exported
+from paddle_vlm.inference.export import export
+from paddle_vlm.inference.predictor import Predictor
+from paddle_vlm.models.chinese_clip import is_chinese_clip
+from paddle_vlm.models.dual_encoder import LONGEST, PAD
+from paddle_vlm.models.search import SETTINGS, WEIGHTS, SearchNetwork, read_config
+from paddle_vlm.text.caption_vocabulary import FILE as VOCABULARY
+from paddle_vlm.text.caption_vocabulary import CaptionVocabulary
+from paddle_vlm.weights import fetch
+
+_BATCH = 16  # pictures at once: more is no faster on a CPU
+_TEXT_STEP = 8  # texts are padded to a multiple, so that oneDNN sees few shapes
+
+
+class SearchModel:
+    """The encoders and the re-ranker of one model folder, through Paddle Inference. Safe to call from several threads.
+
+    Attributes:
+        dim: width of the vectors.
+        size: pixels of a side of the square that pictures are squeezed into.
+        fingerprint: of the model's files; vectors of models with other fingerprints cannot be compared.
+    """
+
+    def __init__(self, folder: Path, device: str = "auto") -> None:
+        self.config = read_config(folder)
+        self.dim, self.size = self.config.dual.dim, self.config.dual.size
+        self.fingerprint = fingerprint(folder)
+        self._vocabulary = CaptionVocabulary.load(folder)
+        root = exported(folder, "search", lambda target: export_parts(SearchNetwork.load(folder), target))
+        self._predictor = functools.cache(lambda part: Predictor(root / part, device))
+
+    @classmethod
+    def load(cls, name: str | Path = "search", device: str = "auto") -> "SearchModel":
+        """A bundled model by name, or a folder; a Chinese-CLIP folder too. Raises MissingWeights."""
+        folder = fetch(name)
+        if is_chinese_clip(folder):
+            from paddle_vlm.retrieval.clip_encoder import ClipSearchModel  # it extends this class
+
+            return ClipSearchModel(folder, device)
+        return cls(folder, device)
+
+    def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """uint8 RGB [H, W, 3] each, of any size -> unit vectors float32 [N, dim]."""
+        return self.look(images)[0]
+
+    def look(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 RGB [H, W, 3] each -> unit vectors [N, dim] and grids [N, cells, channels] for `rerank_grids`."""
+        vectors = [np.zeros((0, self.dim), np.float32)]
+        grids = [np.zeros((0, self.config.fusion.cells, self.config.fusion.channels), np.float32)]
+        for first in range(0, len(images), _BATCH):
+            pixels = np.stack([squared(image, self.size) for image in images[first : first + _BATCH]])
+            found = self._predictor("image").run(pixels)
+            vectors.append(found[0])
+            grids.append(found[1])
+        return np.concatenate(vectors), np.concatenate(grids)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Chinese texts -> unit vectors float32 [N, dim]."""
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        vectors = np.empty((len(texts), self.dim), np.float32)
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        for first in range(0, len(order), 256):
+            rows = order[first : first + 256]
+            vectors[rows] = self._predictor("text").run(*self._numbers([texts[row] for row in rows]))[0]
+        return vectors
+
+    def rerank(self, query: str, images: Sequence[np.ndarray]) -> np.ndarray:
+        """A second, closer look at a few pictures -> scores float32 [N], higher is better (see `calibrate`)."""
+        vectors, grids = self.look(images)
+        return self.rerank_grids(query, vectors, grids)
+
+    def rerank_grids(self, query: str, vectors: np.ndarray, grids: np.ndarray) -> np.ndarray:
+        """The same for what `look` returned."""
+        if not len(vectors):
+            return np.zeros(0, np.float32)
+        cosines = vectors @ self.encode_texts([query])[0]
+        characters, words = (np.repeat(part, len(vectors), 0) for part in self._numbers([query]))
+        return self._predictor("fusion").run(grids, characters, words, cosines)[0]
+
+    def calibrate(self, scores: np.ndarray | float, reranked: bool = False) -> np.ndarray:
+        """Cosines (or `rerank`'s scores) -> the probability that the match is right."""
+        return (self.config.reranked if reranked else self.config.cosine)(np.asarray(scores))
+
+    def _numbers(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        characters, words = self._vocabulary.encode(texts, LONGEST)
+        missing = -characters.shape[1] % _TEXT_STEP
+        return tuple(np.pad(part, ((0, 0), (0, missing)), constant_values=PAD) for part in (characters, words))  # type: ignore[return-value]
+
+
+def squared(image: np.ndarray, size: int) -> np.ndarray:
+    """uint8 RGB [H, W, 3] -> [size, size, 3]: squeezed, not cut, as the photos of the training were."""
+    smaller = image.shape[0] * image.shape[1] > size * size
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+
+
+def fingerprint(folder: Path) -> str:
+    """16 hexadecimal digits of the model's files. Raises MissingWeights."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in (WEIGHTS, VOCABULARY):
+        path = folder / name
+        if not path.is_file():
+            raise MissingWeights(f"模型文件夹 {folder} 中缺少 {name}。请使用完整的模型。")
+        digest.update(path.read_bytes())
+    digest.update(json.dumps(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["dual"]).encode())
+    return digest.hexdigest()
+
+
+class _ImagePart(nn.Layer):
+    def __init__(self, model: SearchNetwork) -> None:
+        super().__init__()
+        self.dual = model.dual
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        images = pixels.transpose([0, 3, 1, 2]).astype("float32") / 127.5 - 1
+        maps = self.dual.trunk.narrow(images)
+        return self.dual.encode_maps(maps), maps.flatten(2).transpose([0, 2, 1])
+
+
+class _FusionPart(nn.Layer):
+    def __init__(self, model: SearchNetwork) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, grid: Tensor, characters: Tensor, words: Tensor, cosines: Tensor) -> Tensor:
+        return self.model.rerank(grid, characters, words, cosines)
+
+
+def export_parts(model: SearchNetwork, folder: Path) -> None:
+    """Write the image, text and fusion programs below `folder`."""
+    size, fusion = model.config.dual.size, model.config.fusion
+    tokens = [InputSpec([None, None], "int64", name) for name in ("characters", "words")]
+    export(_ImagePart(model), [InputSpec([None, size, size, 3], "uint8")], folder / "image")
+    export(model.dual.text, tokens, folder / "text")
+    grid = InputSpec([None, fusion.cells, fusion.channels], name="grid")
+    cosines = InputSpec([None], name="cosines")
+    export(_FusionPart(model), [grid, *tokens, cosines], folder / "fusion")

@@ -1,0 +1,101 @@
+"""Retrieval figures of a search model through the very code that users run."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from paddle_vlm.data import emoji
+from paddle_vlm.data.captions import CaptionSet
+from paddle_vlm.errors import BadData
+from paddle_vlm.models.calibration import expected_calibration_error, fit_platt
+from paddle_vlm.retrieval.encoder import SearchModel
+from paddle_vlm.training.retrieval_metrics import recalls
+
+SHORTLIST = 10  # candidates of a query that are looked at again, and whose probabilities are judged
+
+
+def evaluate(
+    model: SearchModel, folder: Path, split: str, kind: str = "zh", limit: int | None = None, rerank: bool = True
+) -> dict[str, float]:
+    """Figures in percent, but `ece` (0..1); without `rerank` those of the second look are left out.
+
+    t2i_r1, t2i_r5, t2i_r10, i2t_r1: the dual encoder's recalls; t2i_r1_reranked: after the second look at each query's
+    first ten; ece: expected calibration error of the probabilities of these, fitted on every other photo and measured
+    on the rest, and the other way round; ece_shipped: of the probabilities that the model comes with.
+    Raises BadData.
+    """
+    data = CaptionSet(folder, split)
+    count = min(limit or len(data), len(data))
+    vectors, grids = _look(model, data, count)
+    captions = [photo.texts([kind]) for photo in data.photos[:count]]
+    each = min(map(len, captions))
+    if not each:
+        raise BadData(f"{folder}/{split}.jsonl 中有图片没有 {kind} 描述。请检查数据。")
+    texts = [text for row in captions for text in row[:each]]
+    cosines = model.encode_texts(texts) @ vectors.T
+    own = np.repeat(np.arange(count), each)
+    short = np.argsort(-cosines, 1)[:, : min(SHORTLIST, count)]
+    right = short == own[:, None]
+    best = np.take_along_axis(cosines, short, 1)
+    found: dict[str, float] = dict(recalls(cosines))
+    found["ece"] = cross_fitted_error(best, right, own % 2 == 0)
+    found["ece_shipped"] = expected_calibration_error(model.calibrate(best), right)
+    if rerank:
+        scores = _second_look(model, texts, short, vectors, grids)
+        found["t2i_r1_reranked"] = float(right[np.arange(len(texts)), scores.argmax(1)].mean() * 100)
+        found["ece_reranked"] = cross_fitted_error(scores, right, own % 2 == 0)
+    return {name: round(value, 4) for name, value in found.items()} | {"photos": count, "captions": len(texts)}
+
+
+def evaluate_emoji(model: SearchModel, style: str = "noto", names: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Percentage of names whose emoji is the first, or among the first five, of that many drawings of one style.
+
+    Raises MissingDependency when the style is not installed.
+    """
+    drawn = emoji.load_emoji(style, model.size)
+    chosen = np.random.default_rng(seed).permutation(len(drawn))[:names]
+    vectors = model.encode_images([drawn.images[i] for i in chosen])
+    scores = model.encode_texts([drawn.emoji[i].name_zh for i in chosen]) @ vectors.T
+    rank = (scores > np.diag(scores)[:, None]).sum(1)
+    return {f"emoji_{style}_r{k}": round(float((rank < k).mean() * 100), 2) for k in (1, 5)} | {"emoji": len(chosen)}
+
+
+def cross_fitted_error(scores: np.ndarray, right: np.ndarray, even: np.ndarray) -> float:
+    """ECE of [N, k] scores whose probabilities were fitted on the other half of the rows, averaged over both halves."""
+    errors = []
+    for fitted in (even, ~even):
+        probability = fit_platt(scores[fitted], right[fitted])
+        errors.append(expected_calibration_error(probability(scores[~fitted]), right[~fitted]))
+    return float(np.mean(errors))
+
+
+def _second_look(
+    model: SearchModel, texts: list[str], short: np.ndarray, vectors: np.ndarray, grids: np.ndarray
+) -> np.ndarray:
+    """The re-ranker's scores [N, k] of each text's shortlist [N, k]."""
+    rows = zip(tqdm(texts, desc="重排", unit="条", leave=False, disable=None), short, strict=True)
+    return np.stack([model.rerank_grids(text, vectors[row], grids[row]) for text, row in rows])
+
+
+def _look(model: SearchModel, data: CaptionSet, count: int, batch: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and grids of the first `count` photos, in their order."""
+    vectors: dict[int, np.ndarray] = {}
+    grids: dict[int, np.ndarray] = {}
+    waiting: list[tuple[int, np.ndarray]] = []
+
+    def flush() -> None:
+        if waiting:
+            found = model.look([rgb for _, rgb in waiting])
+            for (number, _), vector, grid in zip(waiting, *found, strict=True):
+                vectors[number], grids[number] = vector, grid
+            waiting.clear()
+
+    for number, rgb in tqdm(data.pixels(), total=len(data), desc="图片", unit="张", leave=False, disable=None):
+        if number < count:
+            waiting.append((number, rgb))
+        if len(waiting) == batch:
+            flush()
+    flush()
+    order = range(count)
+    return np.stack([vectors[number] for number in order]), np.stack([grids[number] for number in order])
