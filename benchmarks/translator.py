@@ -59,7 +59,8 @@ def transformers(some):
     width = max(map(len, some))
     ids = torch.tensor([row + [pad] * (width - len(row)) for row in some])
     with torch.no_grad():
-        found = hf.generate(ids, attention_mask=(ids != pad).long(), num_beams=beam, max_new_tokens=steps, do_sample=False)
+        options = {"num_beams": beam, "max_new_tokens": steps, "do_sample": False}
+        found = hf.generate(ids, attention_mask=(ids != pad).long(), **options)
     return found[:, 1:].tolist()
 def ctranslate(name, some):
     tokens = [[f"t{i}" if i else "</s>" for i in row] for row in some]

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Source = OneOf["glossary", "memory", "model", "dictionary", "kept"]
 PHRASE_SCORE = 0.9  # of a whole clause that the sign terms or CC-CEDICT hold
+_FRAGMENT = 4  # characters up to which what stands between terms is left to the dictionary
 _CHUNK = 20  # characters of a clause without punctuation that the network can take with its hints
 _SHIELD = 0xE000  # private-use characters stand for the user's terms while the English around them is polished
 
@@ -123,9 +124,11 @@ class Translator:
         terms = {clause[match.start : match.end]: match.english for match in self._glossary.find(clause)}
         return self._writer.augment(clause, terms)
 
-    def _clauses(self, clauses: Iterable[str]) -> dict[str, Translation]:
+    def _clauses(self, clauses: Iterable[str], fragments: bool = False) -> dict[str, Translation]:
         """Every clause once: phrases, then the network, then apart what it did not carry over."""
         done = {clause: found for clause in clauses if (found := self._phrase(clause))}
+        if fragments and self._network.takes_hints:
+            done |= {c: self._fragment(c) for c in set(clauses) - done.keys() if len(HAN.findall(c)) <= _FRAGMENT}
         queue = sorted(set(clauses) - done.keys())
         drafts = self._draft(queue)
         broken: dict[str, list[Part]] = {}
@@ -137,7 +140,7 @@ class Translator:
                 done[clause] = best
         smaller = {part.text for parts in broken.values() for part in parts if part.to_translate}
         if smaller - done.keys():
-            done |= self._clauses(smaller - done.keys())
+            done |= self._clauses(smaller - done.keys(), fragments=True)
         return done | {clause: self._join(parts, done) for clause, parts in broken.items()}
 
     def _phrase(self, clause: str) -> Translation | None:
@@ -149,6 +152,11 @@ class Translator:
             return None
         english = patterns.whole(text) or self._writer.phrase(text)
         return Translation(english, "dictionary", PHRASE_SCORE) if english else None
+
+    def _fragment(self, text: str) -> Translation:
+        """What is left of a clause between the user's terms: a few words, for which the network knows no better."""
+        literal = self._writer.write(text)
+        return Translation(polish(literal.text), "dictionary", PHRASE_SCORE * literal.known)
 
     def _draft(self, clauses: list[str]) -> dict[str, Draft]:
         drafts = self._network.write([self._source(clause) for clause in clauses], **self._decoding)
