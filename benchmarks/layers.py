@@ -55,10 +55,12 @@ class Network(nn.Layer):
         super().__init__()
         self.convs = nn.LayerList([convolution(3, 32, 3), convolution(32, 64, 3), convolution(64, 64, 3)])
         self.pool = pooling(2)
+        self.turn = pooling is layers.MaxPool2D  # else the usual order between the layers
         self.dense = nn.LayerList([layers.Linear(1024, 64), layers.Linear(64, 10)])
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, 32, 32] -> [B, 10]."""
+        x = layers.channels_last(x) if self.turn else x
         for conv in self.convs[:2]:
             x = self.pool(layers.relu(conv(x)))
         x = layers.flatten(layers.relu(self.convs[2](x)))
@@ -70,6 +72,7 @@ class ReluLast(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, 32, 32] -> [B, 10]."""
+        x = layers.channels_last(x)
         for conv in self.convs[:2]:
             x = layers.relu(self.pool(conv(x)))
         x = layers.flatten(layers.relu(self.convs[2](x)))
@@ -93,7 +96,8 @@ STEPS: dict[str, tuple[dict[str, str], Callable[[], nn.Layer], bool]] = {
 def median_ms(run: Callable[[], object], seconds: float) -> float:
     """Milliseconds of a call, after a warm-up."""
     run()
-    times, end = [], perf_counter() + seconds
+    times: list[float] = []
+    end = perf_counter() + seconds
     while perf_counter() < end or len(times) < 5:
         begun = perf_counter()
         run()
@@ -101,17 +105,25 @@ def median_ms(run: Callable[[], object], seconds: float) -> float:
     return 1000 * statistics.median(times)
 
 
-def both_ways(function: Callable[[Tensor], Tensor], *shape: int) -> Callable[[], object]:
-    """A call that computes the result and every gradient."""
-    x = paddle.randn(shape)
+def both_ways(function: Callable[[Tensor], Tensor], *shape: int, turned: bool = False) -> Callable[[], object]:
+    """A call that computes the result and every gradient; `turned`: of pictures with the channels last in memory."""
+
+    order = [0, 2, 3, 1] if turned else list(range(len(shape)))
+    back = [order.index(axis) for axis in range(len(shape))]
+    x = paddle.randn([shape[axis] for axis in order])
     x.stop_gradient = False
-    inner = F.relu(x)  # a network's layers get what another one made, not a leaf that sums its gradients up
-    gradient = paddle.randn(function(inner).shape)
+
+    def forward() -> Tensor:
+        inner = F.relu(x)  # a network's layers get what another one made; a leaf would sum its gradients up
+        return function(inner.transpose(back) if turned else inner)
 
     def run() -> None:
-        function(F.relu(x)).backward(gradient)
+        y = forward()
+        (y.transpose(order) if turned else y).backward(gradient)
         x.clear_gradient(False)
 
+    shape = tuple(forward().shape)
+    gradient = paddle.randn([shape[axis] for axis in order[: len(shape)]])
     return run
 
 
@@ -122,15 +134,15 @@ def operators() -> dict[str, dict[str, Callable[[], object]]]:
         found[f"卷积 {inputs} -> {outputs},{side} x {side}"] = {
             "nn.Conv2D": both_ways(nn.Conv2D(inputs, outputs, 3), BATCH, inputs, side, side),
             "unfold + matmul": both_ways(UnfoldConv2D(inputs, outputs, 3), BATCH, inputs, side, side),
-            "oneDNN": both_ways(layers.Conv2D(inputs, outputs, 3), BATCH, inputs, side, side),
+            "oneDNN": both_ways(layers.Conv2D(inputs, outputs, 3), BATCH, inputs, side, side, turned=True),
         }
     found["最大池化 32 x 30 x 30"] = {
         "nn.MaxPool2D": both_ways(nn.MaxPool2D(2), BATCH, 32, 30, 30),
-        "oneDNN": both_ways(layers.MaxPool2D(2), BATCH, 32, 30, 30),
+        "oneDNN": both_ways(layers.MaxPool2D(2), BATCH, 32, 30, 30, turned=True),
     }
     found["批归一化 + ReLU 48 x 15 x 15,128 张"] = {
         "nn.BatchNorm2D + F.relu": both_ways(nn.Sequential(nn.BatchNorm2D(48), nn.ReLU()), 128, 48, 15, 15),
-        "oneDNN": both_ways(layers.BatchNorm2D(48, relu=True), 128, 48, 15, 15),
+        "oneDNN": both_ways(layers.BatchNorm2D(48, relu=True), 128, 48, 15, 15, turned=True),
     }
     first, last = paddle.randn([BATCH, 32, 30, 30]), paddle.randn([BATCH, 30, 30, 32])
     bias = paddle.randn([32])
@@ -138,10 +150,9 @@ def operators() -> dict[str, dict[str, Callable[[], object]]]:
         "通道在前,广播": lambda: first + bias.reshape([1, 32, 1, 1]),
         "通道在后,广播": lambda: last + bias,
     }
-    turned = last.transpose([0, 3, 1, 2])
     found["改变内存顺序 32 x 30 x 30(只算前向)"] = {
-        "Tensor.contiguous": turned.contiguous,
-        "oneDNN": lambda: onednn_ops.packed(turned),
+        "Tensor.contiguous": lambda: last.transpose([0, 3, 1, 2]).contiguous(),
+        "oneDNN": lambda: onednn_ops.packed(last.transpose([0, 3, 1, 2])),
     }
     for rows, inputs, outputs in ((32, 1024, 64), (1536, 256, 1024)):
         found[f"全连接 {rows} x {inputs} x {outputs}"] = {

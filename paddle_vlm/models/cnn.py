@@ -7,7 +7,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from paddle_vlm.models.layers import BatchNorm2D, Conv2D, Linear, MaxPool2D, flatten, relu
+from paddle_vlm.models.layers import BatchNorm2D, Conv2D, Linear, MaxPool2D, channels_last, flatten, relu
 
 
 @dataclass
@@ -45,7 +45,7 @@ class ArticleCNN(nn.Layer):
         """images [B, 3, size, size] -> logits [B, classes]."""
         if paddle.in_dynamic_mode():  # a program would take longer to cut than it saves
             images = images[:, :, : self.seen, : self.seen]
-        x = self._pooled(self.conv1(images))
+        x = self._pooled(self.conv1(channels_last(images)))
         x = self._pooled(self.conv2(x))
         x = flatten(relu(self.conv3(x)))
         x = F.relu(self.dense1(x))
@@ -85,7 +85,7 @@ class CompactCNN(nn.Layer):
 
     def forward(self, images: Tensor) -> Tensor:
         """images [B, 3, H, W] -> logits [B, classes]."""
-        x = self.blocks(relu(self.whiten(images)))
+        x = self.blocks(relu(self.whiten(channels_last(images))))
         return self.head(paddle.amax(x, [2, 3])) * self.config.logit_scale
 
 

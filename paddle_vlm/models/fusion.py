@@ -37,8 +37,8 @@ class Attention(nn.Layer):
 
     def remember(self, memory: Tensor) -> Memory:
         """memory [B, S, width] -> its keys and values."""
-        key, value = (self._split(part) for part in self.key_value(memory).chunk(2, -1))
-        return key, value
+        both, width = self.key_value(memory), memory.shape[-1]
+        return self._split(both[..., :width]), self._split(both[..., width:])
 
     def forward(self, x: Tensor, memory: Memory, mask: Tensor | None = None) -> Tensor:
         """x [B, T, width], mask [B, S] (1.0 where the memory holds something) -> [B, T, width]."""

@@ -3,13 +3,14 @@
 On a CPU, outside static programs, pictures are convolved, pooled and normalised by oneDNN (`onednn_ops.py`), and the
 bias of `Linear` gets its gradient from a matrix product. Elsewhere each layer is exactly Paddle's.
 
-oneDNN is fastest on pictures that lie channels-last in memory. So these layers return [B, C, H, W] tensors whose
-strides say so (like PyTorch's channels_last), and pass them on to each other without a copy. Any other operator of
-Paddle may come between: it copies them into the usual order first.
+oneDNN is fastest on pictures that lie channels-last in memory. A network that has only these layers between its first
+and its last convolution passes its input through `channels_last`: from there on, the layers return [B, C, H, W]
+tensors whose strides say so (like PyTorch's channels_last) and pass them on without a copy. Given tensors in the usual
+order, each layer returns the usual order, so that any other operator of Paddle may come between.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import paddle
@@ -39,6 +40,11 @@ def _last(x: Tensor) -> Tensor:
     return x.transpose([0, 2, 3, 1])
 
 
+def _back(y: Tensor, usual: bool) -> Tensor:
+    """[B, H, W, C] -> [B, C, H, W], in the usual memory order if wanted."""
+    return _Packed.apply(_first(y)) if usual else _first(y)
+
+
 def _first(x: Tensor) -> Tensor:
     """[B, H, W, C] -> [B, C, H, W], without a copy."""
     return x.transpose([0, 3, 1, 2])
@@ -48,12 +54,12 @@ class _Linear(PyLayer):
     """x [N, inputs] @ weight + bias. Paddle sums the bias's gradient up column by column, slower than the product."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias):
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         return paddle.matmul(x, weight) + bias
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensor()
         ones = paddle.ones([1, gradient.shape[0]])
         return (
@@ -67,14 +73,16 @@ class _Conv2D(PyLayer):
     """oneDNN's convolution of [B, H, W, C]."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, convolution):
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, convolution: onednn_ops.Convolution
+    ) -> Tensor:
         pictures = onednn_ops.packed(x)
         ctx.convolution, ctx.wanted = convolution, not x.stop_gradient
         ctx.save_for_backward(pictures, weight)
         return convolution.forward(pictures, weight, bias)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensor()
         gradient = onednn_ops.packed(gradient)
         pictures = ctx.convolution.input_gradient(gradient, weight) if ctx.wanted else None
@@ -88,13 +96,13 @@ class _MaxPool2D(PyLayer):
     """oneDNN's max pooling of [B, H, W, C]."""
 
     @staticmethod
-    def forward(ctx, x, pooling):
+    def forward(ctx: Any, x: Tensor, pooling: onednn_ops.MaxPooling) -> Tensor:
         result, places = pooling.forward(onednn_ops.packed(x))
         ctx.pooling, ctx.places = pooling, places
         return result
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return ctx.pooling.gradient(onednn_ops.packed(gradient), ctx.places)
 
 
@@ -102,7 +110,9 @@ class _BatchNorm2D(PyLayer):
     """oneDNN's batch normalisation of [B, H, W, C] by the batch's own statistics."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, norm, track):
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: onednn_ops.BatchNorm, track: Callable[..., None]
+    ) -> Tensor:
         x = onednn_ops.packed(x)
         result, kept = norm.forward(x, weight, bias)
         track(*kept[:2])
@@ -111,7 +121,7 @@ class _BatchNorm2D(PyLayer):
         return result
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensor()
         return ctx.norm.gradient(x, weight, onednn_ops.packed(gradient), ctx.kept)
 
@@ -120,11 +130,11 @@ class _Packed(PyLayer):
     """The same tensor, contiguous."""
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         return onednn_ops.packed(x)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient
 
 
@@ -148,12 +158,12 @@ class Conv2D(nn.Conv2D):
         plain = self._padding_mode == "zeros" and self._padding_algorithm == "EXPLICIT" and len(padding) == 2
         if not plain or not _has_onednn(x, self):
             return super().forward(x)
-        x = _last(x)
+        x, usual = _last(x), x.is_contiguous()
         convolution = _convolution(
             tuple(x.shape), tuple(self.weight.shape), self.bias is not None,
             tuple(self._stride), tuple(padding), tuple(self._dilation), self._groups,
         )  # fmt: skip
-        return _first(_Conv2D.apply(x, self.weight, self.bias, convolution))
+        return _back(_Conv2D.apply(x, self.weight, self.bias, convolution), usual)
 
 
 class MaxPool2D(nn.MaxPool2D):
@@ -164,9 +174,9 @@ class MaxPool2D(nn.MaxPool2D):
         plain = not (self.return_mask or self.ceil_mode) and not isinstance(self.padding, str)
         if not plain or self.data_format != "NCHW" or not _has_onednn(x, self):
             return super().forward(x)
-        x, kernel = _last(x), _pair(self.ksize)
+        x, kernel, usual = _last(x), _pair(self.ksize), x.is_contiguous()
         pooling = _max_pooling(tuple(x.shape), kernel, _pair(self.stride or kernel), _pair(self.padding))
-        return _first(_MaxPool2D.apply(x, pooling))
+        return _back(_MaxPool2D.apply(x, pooling), usual)
 
 
 class BatchNorm2D(nn.BatchNorm2D):
@@ -181,14 +191,21 @@ class BatchNorm2D(nn.BatchNorm2D):
         if not self.training or not _has_onednn(x, self):
             y = super().forward(x)
             return relu(y) if self._relu else y
-        x = _last(x)
+        x, usual = _last(x), x.is_contiguous()
         norm = _batch_norm(tuple(x.shape), self._epsilon, self._relu)
-        return _first(_BatchNorm2D.apply(x, self.weight, self.bias, norm, self._track))
+        return _back(_BatchNorm2D.apply(x, self.weight, self.bias, norm, self._track), usual)
 
     @paddle.no_grad()
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         for running, now in ((self._mean, mean), (self._variance, variance)):
             running.lerp_(now, 1 - self._momentum)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same [B, C, H, W], in memory with the channels last where that makes our layers faster."""
+    if not _on_cpu(x) or onednn.find() is None:
+        return x
+    return _first(_Packed.apply(_last(x)))
 
 
 def relu(x: Tensor) -> Tensor:

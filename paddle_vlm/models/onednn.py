@@ -9,7 +9,7 @@ import functools
 import math
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import CDLL, POINTER, Structure, byref, c_int, c_int64, c_size_t, c_uint, c_void_p
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Library:
         self.c.dnnl_primitive_desc_query_md.argtypes = [c_void_p, c_int, c_int]
         self.c.dnnl_memory_desc_get_size.restype = c_size_t
         self.c.dnnl_memory_set_data_handle.argtypes = [c_void_p, c_void_p]
-        self.lock = threading.Lock()  # a primitive's addresses are set before each run
+        self.lock = threading.RLock()  # a primitive's addresses are set before each run
         self.engine = self.make("engine_create", c_int(_CPU), c_size_t(0))
         self.stream = self.make("stream_create", self.engine, c_uint(_IN_ORDER))
 
@@ -126,7 +126,9 @@ class Primitive:
         own: role -> memory that the primitive keeps.
     """
 
-    def __init__(self, descriptor: Handle, tensors: dict[int, c_void_p], own: dict[int, Handle] | None = None) -> None:
+    def __init__(
+        self, descriptor: Handle, tensors: Mapping[int, c_void_p], own: Mapping[int, Handle] | None = None
+    ) -> None:
         dnn = get()
         self._primitive = dnn.make("primitive_create", descriptor)
         self._handles = [dnn.memory(layout) for layout in tensors.values()]

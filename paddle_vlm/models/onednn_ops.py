@@ -76,8 +76,9 @@ class Convolution:
     def forward(self, pictures: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The convolved pictures."""
         result = paddle.empty(self.result)
-        self._pack_forward(weight)
-        self._forward(pictures, *([] if bias is None else [bias]), result)
+        with onednn.get().lock:  # layers of the same shape share the packed weight
+            self._pack_forward(weight)
+            self._forward(pictures, *([] if bias is None else [bias]), result)
         return result
 
     @functools.cached_property
@@ -96,8 +97,9 @@ class Convolution:
         """The gradient of the pictures from that of the result."""
         pack, backward = self._input_gradient
         result = paddle.empty(self.pictures)
-        pack(weight)
-        backward(gradient, result)
+        with onednn.get().lock:
+            pack(weight)
+            backward(gradient, result)
         return result
 
     @functools.cached_property
@@ -118,8 +120,9 @@ class Convolution:
         backward, unpack = self._weight_gradient
         weight = paddle.empty(self.weight)
         bias = paddle.empty(self.result[3:]) if self._bias else None
-        backward(pictures, gradient, *([] if bias is None else [bias]))
-        unpack(weight)
+        with onednn.get().lock:
+            backward(pictures, gradient, *([] if bias is None else [bias]))
+            unpack(weight)
         return weight, bias
 
 

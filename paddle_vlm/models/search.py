@@ -73,7 +73,7 @@ def read_config(folder: Path) -> SearchConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
         values.pop("model_type", None)
         return build_config(SearchConfig, values, SETTINGS)
-    except (OSError, ValueError, AttributeError, BadConfig) as error:
+    except (OSError, ValueError, TypeError, AttributeError, BadConfig) as error:
         raise MissingWeights(
             f"模型文件夹 {folder} 中的 {SETTINGS} 缺失或已损坏({error})。请使用完整的模型。"
         ) from error

@@ -18,6 +18,7 @@ from paddle_vlm.inference.predictor import Predictor
 from paddle_vlm.models.chinese_clip import is_chinese_clip
 from paddle_vlm.models.dual_encoder import LONGEST, PAD
 from paddle_vlm.models.search import SETTINGS, WEIGHTS, SearchNetwork, read_config
+from paddle_vlm.retrieval import hub
 from paddle_vlm.text.caption_vocabulary import FILE as VOCABULARY
 from paddle_vlm.text.caption_vocabulary import CaptionVocabulary
 from paddle_vlm.weights import fetch
@@ -45,8 +46,11 @@ class SearchModel:
 
     @classmethod
     def load(cls, name: str | Path = "search", device: str = "auto") -> "SearchModel":
-        """A bundled model by name, or a folder; a Chinese-CLIP folder too. Raises MissingWeights."""
-        folder = fetch(name)
+        """A bundled model by name, or a folder; a Chinese-CLIP too, as a folder or by its name on the hub.
+
+        Raises MissingWeights.
+        """
+        folder = hub.download(str(name)) if hub.is_hub_name(name) else fetch(name)
         if is_chinese_clip(folder):
             from paddle_vlm.retrieval.clip_encoder import ClipSearchModel  # it extends this class
 

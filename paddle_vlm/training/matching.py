@@ -21,12 +21,10 @@ from paddle_vlm.training.config import TrainConfig
 from paddle_vlm.training.image_features import FeatureStore
 from paddle_vlm.training.loop import FitResult, fit, prepare
 from paddle_vlm.training.pairs import Pairs, PairsConfig, Tokens, forget, load_pairs
-from paddle_vlm.training.retrieval_metrics import recalls
-from paddle_vlm.training.search import TUNABLE, embed_images, embed_texts, write_summary
+from paddle_vlm.training.search import TUNABLE, embed_images, embed_texts, shortlists, write_summary
 
 log = logging.getLogger(__name__)
 
-SHORTLIST = 10  # photos of a query that are looked at again
 _WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 Batch = dict[str, Any]
 
@@ -97,18 +95,14 @@ class MatchingTask:
     def measure(self, model: nn.Layer) -> tuple[dict[str, float], float]:
         """The figures, and the weight of the fusion's logit that gives the best of them."""
         held = self.pairs.held
-        kind = next(iter(self.pairs.texts))
-        tokens = self.pairs.texts[kind].all_of(held)
-        cosines = embed_texts(model.dual, tokens) @ self.vectors[held].T
-        short = np.argsort(-cosines, 1)[:, :SHORTLIST]
+        tokens = self.pairs.texts[next(iter(self.pairs.texts))].all_of(held)
+        best, short, right = shortlists(model.dual, self.pairs, self.vectors[held])
         logits = match_all(model, self.grids_of(held), tokens, short)
-        before = recalls(cosines)["t2i_r1"]
-        scale = float(paddle.exp(model.dual.scale))
-        base = np.take_along_axis(cosines, short, 1) * scale
-        own = np.repeat(np.arange(len(held)), len(tokens[0]) // len(held))
-        after = [_first_right(base + weight * logits, short, own) for weight in _WEIGHTS]
-        best = int(np.argmax(after))
-        return {"t2i_r1": before, "t2i_r1_reranked": after[best], "gain": after[best] - before}, _WEIGHTS[best]
+        base = best * float(paddle.exp(model.dual.scale))
+        after = [_first_right(base + weight * logits, right) for weight in _WEIGHTS]
+        chosen = int(np.argmax(after))
+        before = _first_right(base, right)
+        return {"t2i_r1": before, "t2i_r1_reranked": after[chosen], "gain": after[chosen] - before}, _WEIGHTS[chosen]
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         train, group = self.config.train, self.config.learn.group
@@ -200,16 +194,12 @@ def run(config: Config, folder: Path) -> FitResult:
 
 def calibrate(task: MatchingTask, model: SearchNetwork) -> None:
     """Fit the probabilities of the model's config on the held-out photos' shortlists."""
-    held = task.pairs.held
-    tokens = task.pairs.texts[next(iter(task.pairs.texts))].all_of(held)
-    cosines = embed_texts(model.dual, tokens) @ task.vectors[held].T
-    short = np.argsort(-cosines, 1)[:, :SHORTLIST]
-    right = short == np.repeat(np.arange(len(held)), len(tokens[0]) // len(held))[:, None]
-    best = np.take_along_axis(cosines, short, 1)
-    model.config.cosine = fit_platt(best, right)
-    logits = match_all(model, task.grids_of(held), tokens, short)
+    pairs = task.pairs
+    best, short, right = shortlists(model.dual, pairs, task.vectors[pairs.held])
+    tokens = pairs.texts[next(iter(pairs.texts))].all_of(pairs.held)
+    logits = match_all(model, task.grids_of(pairs.held), tokens, short)
     scores = best * float(paddle.exp(model.dual.scale)) + model.config.rerank_weight * logits
-    model.config.reranked = fit_platt(scores, right)
+    model.config.cosine, model.config.reranked = fit_platt(best, right), fit_platt(scores, right)
 
 
 def _closest(model: SearchNetwork, pairs: Pairs, kind: str, vectors: np.ndarray, count: int) -> np.ndarray:
@@ -222,7 +212,6 @@ def _closest(model: SearchNetwork, pairs: Pairs, kind: str, vectors: np.ndarray,
     return np.argpartition(-close, count, 1)[:, :count]
 
 
-def _first_right(scores: np.ndarray, short: np.ndarray, own: np.ndarray) -> float:
+def _first_right(scores: np.ndarray, right: np.ndarray) -> float:
     """Percentage of texts whose best-scored candidate is their own photo."""
-    first = np.take_along_axis(short, scores.argmax(1)[:, None], 1)[:, 0]
-    return float((first == own).mean() * 100)
+    return float(np.take_along_axis(right, scores.argmax(1)[:, None], 1).mean() * 100)

@@ -13,6 +13,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from paddle_vlm.models.calibration import Calibration, fit_platt
 from paddle_vlm.models.dual_encoder import DualEncoder, DualEncoderConfig
 from paddle_vlm.models.fusion import FusionConfig
 from paddle_vlm.models.search import SearchConfig, SearchNetwork, fitting
@@ -28,6 +29,7 @@ from paddle_vlm.weights import fetch
 
 log = logging.getLogger(__name__)
 
+SHORTLIST = 10  # photos of a query that are judged, and looked at again by the fusion
 TUNABLE = 5  # blocks at the top of the image network that fine-tuning may change
 _SAME = -1e4
 Batch = dict[str, Any]
@@ -202,12 +204,36 @@ def run(config: Config, folder: Path) -> FitResult:
     result = fit(task, config.train, folder)
     if distributed.is_first():
         load_weights(model, result.weights)
-        network = SearchNetwork(SearchConfig(dual=model.config, fusion=fitting(FusionConfig(), model)))
+        model.eval()
+        network = SearchNetwork(_untaught(model, task.pairs, config.learn.tune))
         network.dual = model
         network.save(folder / "model")
         vocabulary.save(folder / "model")
         write_summary("图文检索双编码器训练报告", config, result, folder)
     return result
+
+
+def _untaught(model: DualEncoder, pairs: Pairs, tuned: bool) -> SearchConfig:
+    """Settings of a search model whose fusion has not learnt yet: it has no say, and the cosines are calibrated."""
+    best, _, right = shortlists(model, pairs, embed_images(model, pairs, pairs.held, tuned))
+    cosine, scale = fit_platt(best, right), float(paddle.exp(model.scale))
+    reranked = Calibration(cosine.slope / scale, cosine.bias)
+    fusion = fitting(FusionConfig(), model)
+    return SearchConfig(dual=model.config, fusion=fusion, cosine=cosine, reranked=reranked, rerank_weight=0.0)
+
+
+def shortlists(
+    model: DualEncoder, pairs: Pairs, vectors: np.ndarray, count: int = SHORTLIST
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The held-out photos, vectors [H, dim], that are closest to each of their captions.
+
+    Returns cosines [N, k], numbers of photos among the held-out ones [N, k], and which of them are right [N, k].
+    """
+    tokens = pairs.texts[next(iter(pairs.texts))].all_of(pairs.held)
+    cosines = embed_texts(model, tokens) @ vectors.T
+    short = np.argsort(-cosines, 1)[:, :count]
+    own = np.repeat(np.arange(len(vectors)), len(cosines) // len(vectors))
+    return np.take_along_axis(cosines, short, 1), short, short == own[:, None]
 
 
 def write_summary(title: str, config: Any, result: FitResult, folder: Path) -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from paddle_vlm.models.lac import LAC, LACConfig
 from paddle_vlm.models.recurrence import Packing
 from paddle_vlm.models.weights_file import arrays, assign, read_tensors, write_tensors
 from paddle_vlm.text.lexical import NAMES, LexicalAnalyzer
+from paddle_vlm.training import plots, report
 from paddle_vlm.training.batches import batch_count
 from paddle_vlm.training.buckets import bucketed
 from paddle_vlm.training.config import TrainConfig
@@ -148,6 +150,10 @@ def run(config: Config, folder: Path) -> FitResult:
     result = fit(task, config.train, folder, dataclasses.asdict(config))
     tuned, notes = read_tensors(result.weights)
     _save(tuned, notes, folder / "tagger" / "model.safetensors")
+    drawn = report.draw(partial(plots.learning_curves, result.history, folder / "curves.png"))
+    sections = {"学习曲线": "![学习曲线](curves.png)"} if drawn else {}
+    report.write_report(folder / "report.md", "标注器微调报告", config, result, sections)
+    log.info("标注器:%s  报告:%s", folder / "tagger", folder / "report.md")
     return result
 
 

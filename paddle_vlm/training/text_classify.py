@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +18,14 @@ from paddle_vlm.models.text_classifier import TextClassifier, TextClassifierConf
 from paddle_vlm.models.weights_file import load_weights
 from paddle_vlm.text.classify import WEIGHTS, Classifier, ClassifierSettings, padded
 from paddle_vlm.text.tokenizer import Tokenizer
+from paddle_vlm.training import plots, report
 from paddle_vlm.training.batches import batch_count
 from paddle_vlm.training.buckets import bucketed
 from paddle_vlm.training.config import TrainConfig
 from paddle_vlm.training.crossval import Summary, stratified_kfold
+from paddle_vlm.training.logs import write_text
 from paddle_vlm.training.loop import FitResult, fit, prepare
-from paddle_vlm.training.metrics import accuracy, confusion_matrix, macro_f1
+from paddle_vlm.training.metrics import class_scores, confusion_matrix, macro_f1
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +105,14 @@ class TextClassification:
 
     def evaluate(self, model: nn.Layer) -> dict[str, float]:
         """Accuracy and macro F1 over the texts that were held out."""
+        matrix = self.confusion(model)
+        return {"accuracy": float(matrix.trace() / max(1, matrix.sum())), "macro_f1": macro_f1(matrix)}
+
+    def confusion(self, model: nn.Layer) -> np.ndarray:
+        """int64 [classes, classes] of the texts that were held out: true classes down, predicted ones across."""
         words, labels = self._validation
         predicted = Classifier(model, self.tokenizer, self.settings).scores_of(words).argmax(-1)
-        matrix = confusion_matrix(labels, predicted, len(self.settings.labels))
-        return {"accuracy": accuracy(labels, predicted), "macro_f1": macro_f1(matrix)}
+        return confusion_matrix(labels, predicted, len(self.settings.labels))
 
 
 def run(config: Config, folder: Path) -> FitResult | Summary:
@@ -130,6 +137,7 @@ def run(config: Config, folder: Path) -> FitResult | Summary:
         results.append({name: float(last[name]) for name in ("accuracy", "macro_f1")})
         log.info("第 %d 折:%s", number, results[-1])
     summary = Summary(results)
+    write_text(folder / "report.md", f"# 交叉验证\n\n{summary.table()}\n")
     log.info("%s", summary.table())
     return summary
 
@@ -152,8 +160,24 @@ def _train(config: Config, training: Sequence[Example], validation: Sequence[Exa
         load_weights(task.model, config.start / WEIGHTS)
     result = fit(task, config.train, folder, dataclasses.asdict(config))
     Classifier(task.model, tokenizer, settings).save(folder / "model", result.weights)
-    log.info("模型:%s", folder / "model")
+    _report(config, task, result, folder)
+    log.info("模型:%s  报告:%s", folder / "model", folder / "report.md")
     return result
+
+
+def _report(config: Config, task: TextClassification, result: FitResult, folder: Path) -> None:
+    load_weights(task.model, result.weights)
+    task.model.eval()
+    labels, matrix = task.settings.labels, task.confusion(task.model)
+    rows = [
+        [label, str(int(matrix[n].sum())), f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
+        for n, (label, each) in enumerate(zip(labels, class_scores(matrix), strict=True))
+    ]
+    sections = {"各类": report.table(["类别", "条数", "精确率", "召回率", "F1"], rows)}
+    if report.draw(partial(plots.learning_curves, result.history, folder / "curves.png")):
+        plots.confusion_matrix(matrix, labels, folder / "confusion.png")
+        sections |= {"混淆矩阵": "![混淆矩阵](confusion.png)", "学习曲线": "![学习曲线](curves.png)"}
+    report.write_report(folder / "report.md", "文本分类训练报告", config, result, sections)
 
 
 def split(examples: Sequence[Labelled], held_out: float = 0.1) -> tuple[list[Labelled], list[Labelled]]:

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import paddle
 import pytest
@@ -109,10 +111,25 @@ def test_layers_work_between_paddles_own():
 def test_pictures_pass_from_layer_to_layer_without_a_copy():
     if onednn.find() is None:
         pytest.skip("Paddle comes without oneDNN here")
-    x = layers.MaxPool2D(2)(layers.Conv2D(3, 8, 3)(paddle.randn([2, 3, 12, 14])))
-    assert x.shape == [2, 8, 5, 6]
-    assert x.strides == [240, 1, 48, 8]
-    assert layers.relu(x).strides == x.strides
+    block = nn.Sequential(layers.Conv2D(3, 8, 3), layers.MaxPool2D(2), layers.BatchNorm2D(8))
+    images = paddle.randn([2, 3, 12, 14])
+    usual, last = block(images), block(layers.channels_last(images))
+    assert last.shape == [2, 8, 5, 6]
+    assert last.strides == layers.relu(last).strides == [240, 1, 48, 8]
+    assert usual.is_contiguous()
+    np.testing.assert_allclose(last, usual, atol=1e-5)
+
+
+class Turned(Then):
+    """The input in channels-last order, the output in the usual one."""
+
+    def forward(self, x):
+        return self.function(self.layer(layers.channels_last(x)))
+
+
+def test_channels_last_pictures_have_the_same_gradients():
+    reference, fast = network(nn), network(layers)
+    expect_same(Then(reference[:5], lambda x: x.flatten(1)), Turned(fast[:5], layers.flatten), [3, 3, 12, 14])
 
 
 def test_flattening_keeps_paddles_order_and_gradient():
@@ -138,6 +155,18 @@ def test_the_last_smaller_batch_of_an_epoch_is_no_problem():
     x = paddle.randn([5, 3, 8, 8])
     whole = layer(x)
     np.testing.assert_allclose(layer(x[3:]), whole[3:], atol=1e-5)
+
+
+def test_layers_of_one_shape_do_not_disturb_each_other_in_threads():
+    convolutions = [layers.Conv2D(3, 8, 3) for _ in range(4)]
+    x = paddle.randn([2, 3, 16, 16])
+    expected = [convolution(x).numpy() for convolution in convolutions]
+
+    def often(n):
+        return all(np.array_equal(convolutions[n](x), expected[n]) for _ in range(100))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(often, range(4)))
 
 
 def test_an_exported_network_gives_what_the_trained_one_gives(tmp_path):

@@ -90,3 +90,34 @@ def test_frozen_parameters_stay():
     layer = nn.Linear(2, 2)
     layer.bias.stop_gradient = True
     assert len(make_optimizer(TrainConfig(), layer)._parameter_list) == 1
+
+
+def test_adam_updates_all_at_once_as_paddle_does_one_by_one_even_where_a_gradient_comes_and_goes():
+    start = [np.random.default_rng(n).standard_normal((3, 4)).astype(np.float32) for n in range(3)]
+    ends = []
+    for kind in ("ours", "paddle"):
+        layer = nn.Layer()
+        for n, value in enumerate(start):
+            layer.add_parameter(f"p{n}", paddle.create_parameter([3, 4], "float32"))
+            getattr(layer, f"p{n}").set_value(value)
+        if kind == "ours":
+            optimizer = make_optimizer(TrainConfig(lr=0.1), layer)
+        else:
+            optimizer = paddle.optimizer.Adam(0.1, parameters=layer.parameters())
+        for step in range(4):
+            ((layer.p0 * step).sin().sum() + (layer.p2**2).sum() + 0 * layer.p1.sum() * (step % 2)).backward()
+            optimizer.step()
+            optimizer.clear_grad(set_to_zero=False)
+        ends.append([parameter.numpy() for parameter in layer.parameters()])
+    for ours, paddles in zip(*ends, strict=True):
+        np.testing.assert_allclose(ours, paddles, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ends[0][1], start[1], atol=1e-6)
+
+
+def test_adam_leaves_a_parameter_without_gradient_as_it_is():
+    layer = nn.Linear(3, 2)
+    before = layer.bias.numpy()
+    optimizer = make_optimizer(TrainConfig(), layer)
+    layer.weight.sum().backward()
+    optimizer.step()
+    np.testing.assert_array_equal(layer.bias, before)

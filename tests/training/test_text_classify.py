@@ -35,6 +35,7 @@ def config(path: Path, **changes: object) -> text_classify.Config:
 def test_a_trained_model_tells_the_classes_and_can_be_gone_on_with(reviews, tmp_path):
     result = text_classify.run(config(reviews), tmp_path / "run")
     assert result.best_metric > 0.9
+    assert "| 正面 |" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     classifier = Classifier.load(tmp_path / "run" / "model")
     good, bad, nothing = classifier.classify(["服务热情,早餐丰富", "房间太脏", ""])
     assert (good.label, bad.label) == ("正面", "负面")
@@ -50,6 +51,7 @@ def test_cross_validation_gives_a_row_a_fold(reviews, tmp_path):
     assert isinstance(result, Summary)
     assert len(result.folds) == 2 and set(result.folds[0]) == {"accuracy", "macro_f1"}
     assert (tmp_path / "folds" / "fold2" / "model" / "config.json").exists()
+    assert "| 平均 |" in (tmp_path / "folds" / "report.md").read_text(encoding="utf-8")
 
 
 def test_copies_of_a_text_are_one_and_extra_texts_that_begin_like_an_example_are_left_out():

@@ -7,6 +7,7 @@ from paddle_vlm.cli.evaluate import add_json_argument, report
 from paddle_vlm.runtime import heavy_imports
 
 HELP = "图文检索的召回率与概率校准"
+FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")  # where Debian and Ubuntu put it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="search", metavar="名称", help="模型名称或文件夹(默认:自带模型)")
     parser.add_argument("--limit", type=int, metavar="N", help="只用前 N 张图片(快速检查用)")
     parser.add_argument("--no-rerank", action="store_true", help="不做重排(只评估双编码器时用)")
-    parser.add_argument("--emoji", action="store_true", help="另测 emoji:用训练中没有的画风,由名称找图")
+    parser.add_argument(
+        "--emoji",
+        nargs="?",
+        const=FONT,
+        type=Path,
+        metavar="字体",
+        help=f"另测 emoji:用训练中没有的画风,由名称找图(默认字体 {FONT})",
+    )
     add_json_argument(parser)
 
 
@@ -29,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
         model = SearchModel.load(args.model)
         figures = evaluation.evaluate(model, args.data, args.split, args.kind, args.limit, not args.no_rerank)
-        if args.emoji:
-            figures |= evaluation.evaluate_emoji(model)
+        if args.emoji is not None:
+            figures |= evaluation.evaluate_emoji(model, args.emoji)
     report(figures, args.json)
     return 0

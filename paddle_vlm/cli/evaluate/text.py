@@ -52,7 +52,7 @@ def _tagger(args: argparse.Namespace) -> dict[str, Any]:
         sentences = tagged.split(sentences)[1]
     sentences = sentences[: args.limit]
     finder = text_scores.names_of if ner else text_scores.words_of
-    model = args.model or ("lac_msra" if ner else "lac_small")
+    model = args.model or "lac_msra"
     found = text_scores.score(sentences, finder(LexicalAnalyzer(model)))
     figures: dict[str, Any] = {"model": model, **text_scores.figures(found), "sentences": len(sentences)}
     if args.compare:
