@@ -145,7 +145,7 @@ def measure() -> dict[str, float]:
 
 
 def accuracies(model: Path, font: Path) -> dict[str, float]:
-    """Share of the test emoji that a trained emoji classifier names right, by style; that of HOG + SVM in both styles."""
+    """Share of the test emoji that a trained classifier names right, by style; that of HOG + SVM in both styles."""
     network = ImageClassifier.load(model)
     figures = {"accuracy hog + svm": round(hog_svm_accuracy(emoji.load("train"), emoji.load("test")), 4)}
     for style in (*emoji.STYLES, "noto") if font.is_file() else emoji.STYLES:

@@ -18,7 +18,7 @@ from paddle_vlm.retrieval.scan import DECODED_SIDE, shrink
 from paddle_vlm.runtime import parallel_map
 from paddle_vlm.vision.image import load_image
 
-NOTHING_FITS = 0.1  # a best probability below this is answered with "nothing fits"; measured in docs/zh/search.md
+NOTHING_FITS = 0.1  # a best probability below this is answered with "nothing fits"
 RERANKED = 20  # candidates that get a second look
 
 

@@ -71,8 +71,8 @@ def recipe_for(count: int, dim: int) -> Recipe:
     """The index for so many pictures.
 
     Flat is exact and fast enough for a small folder. Above it, inverted lists of vectors with a byte a number: beside
-    an HNSW graph they are built ten times faster, stay on disk until read, and give pictures up again; beside product
-    quantisation they find more of the right pictures in the same time. benchmarks/search.py measures all of them.
+    an HNSW graph they are built several times faster, stay on disk until read, and give pictures up again; beside
+    product quantisation they find more of the right pictures in the same time (benchmarks/search.py --compare).
     """
     if count < FLAT_BELOW:
         return Recipe("IDMap2,Flat", 0, 0, f"少于 {FLAT_BELOW:,} 张:逐一比较(Flat),结果精确")

@@ -95,6 +95,28 @@ def forget(tokens: Tokens, share: float, rng: np.random.Generator) -> Tokens:
     )
 
 
+def look_alikes(pairs: Pairs, count: int = 20) -> np.ndarray:
+    """For each training photo the numbers of those most like it, [N, count]."""
+    vectors = np.asarray(pairs.photos.pooled[0][pairs.train], np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    close = vectors @ vectors.T
+    np.fill_diagonal(close, -1)
+    return np.argpartition(-close, count, 1)[:, :count]
+
+
+def with_look_alikes(
+    plain: Iterator[np.ndarray], close: np.ndarray, share: float, seed: list[int]
+) -> Iterator[np.ndarray]:
+    """The same batches, in which `share` of the photos are replaced by look-alikes of others in the batch."""
+    rng = np.random.default_rng([*seed, 2])
+    for chosen in plain:
+        kept = chosen[: max(1, round(len(chosen) * (1 - share)))]
+        alike = close[
+            rng.choice(kept, len(chosen) - len(kept)), rng.integers(0, close.shape[1], len(chosen) - len(kept))
+        ]
+        yield np.unique(np.concatenate([kept, alike]))
+
+
 class _Pixels:
     """An archive's pictures, as often as they are asked for."""
 

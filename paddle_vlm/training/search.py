@@ -23,7 +23,16 @@ from paddle_vlm.training import batches, distributed, plots, report
 from paddle_vlm.training.config import TrainConfig
 from paddle_vlm.training.image_features import FeatureStore
 from paddle_vlm.training.loop import FitResult, fit, prepare
-from paddle_vlm.training.pairs import Pairs, PairsConfig, Tokens, forget, load_pairs, make_vocabulary
+from paddle_vlm.training.pairs import (
+    Pairs,
+    PairsConfig,
+    Tokens,
+    forget,
+    load_pairs,
+    look_alikes,
+    make_vocabulary,
+    with_look_alikes,
+)
 from paddle_vlm.training.retrieval_metrics import recalls
 from paddle_vlm.weights import fetch
 
@@ -68,7 +77,7 @@ class SearchTask:
             _standardize(model, pairs)
         for name, parameter in model.trunk.named_parameters():
             parameter.stop_gradient = not (config.learn.tune and _is_top(name, len(model.trunk.blocks)))
-        self.close = _look_alikes(pairs) if config.learn.hard_negatives else None
+        self.close = look_alikes(pairs) if config.learn.hard_negatives else None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -117,7 +126,7 @@ class SearchTask:
         plain = batches.shuffled(len(self.pairs.train), train.batch_size, train.seed, epoch)
         if self.close is None:
             return plain
-        return _with_look_alikes(plain, self.close, self.config.learn.hard_negatives, [train.seed, epoch])
+        return with_look_alikes(plain, self.close, self.config.learn.hard_negatives, [train.seed, epoch])
 
     def _drawings(self, part: str, rng: np.random.Generator) -> tuple[np.ndarray, Tokens]:
         """Different emoji, each in one of the styles that have it."""
@@ -287,25 +296,3 @@ def _joined(one: Tokens, other: Tokens) -> Tokens:
         for both in zip(one, other, strict=True)
     )
     return characters, words
-
-
-def _look_alikes(pairs: Pairs, count: int = 20) -> np.ndarray:
-    """For each training photo the numbers of those most like it, [N, count]."""
-    vectors = np.asarray(pairs.photos.pooled[0][pairs.train], np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    close = vectors @ vectors.T
-    np.fill_diagonal(close, -1)
-    return np.argpartition(-close, count, 1)[:, :count]
-
-
-def _with_look_alikes(
-    plain: Iterator[np.ndarray], close: np.ndarray, share: float, seed: list[int]
-) -> Iterator[np.ndarray]:
-    """The same batches, in which `share` of the photos are replaced by look-alikes of others in the batch."""
-    rng = np.random.default_rng([*seed, 2])
-    for chosen in plain:
-        kept = chosen[: max(1, round(len(chosen) * (1 - share)))]
-        alike = close[
-            rng.choice(kept, len(chosen) - len(kept)), rng.integers(0, close.shape[1], len(chosen) - len(kept))
-        ]
-        yield np.unique(np.concatenate([kept, alike]))
