@@ -15,9 +15,7 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
-import venv
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -25,6 +23,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from environments import python_with
 from tqdm import tqdm
 
 from paddle_vlm import runtime
@@ -112,18 +111,6 @@ class Keras:
         self._process.communicate()
 
 
-def own_environment() -> Path:
-    """The Python of a virtual environment with TensorFlow, made on first use in the cache folder."""
-    folder = runtime.cache_folder() / f"venv-{TENSORFLOW.replace('==', '-')}"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not (folder / "ready").exists():
-        print(f"正在创建 TensorFlow 的虚拟环境 {folder} …", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", TENSORFLOW], check=True)
-        (folder / "ready").touch()
-    return python
-
-
 def make_task() -> ClassifyTask:
     """The article's CNN with random pictures."""
     config = Config(
@@ -203,7 +190,7 @@ def main() -> None:
     options = parser.parse_args()
 
     threads = runtime.cores()
-    keras = Keras(options.keras_python or own_environment(), threads)
+    keras = Keras(options.keras_python or python_with("keras", TENSORFLOW), threads)
     try:
         record = figures(compare(keras, options.rounds, threads), threads)
     finally:

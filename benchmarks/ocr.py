@@ -17,10 +17,8 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import unicodedata
-import venv
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,6 +27,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from environments import python_with
 from tqdm import tqdm
 
 from paddle_vlm import runtime
@@ -113,18 +112,6 @@ def characters(text: str) -> Counter[str]:
     return Counter(c for c in unicodedata.normalize("NFKC", text).lower() if c.isalnum())
 
 
-def own_environment() -> Path:
-    """The Python of a virtual environment with RapidOCR, made on first use in the cache folder."""
-    folder = runtime.cache_folder() / f"venv-{RAPIDOCR.replace('==', '-')}"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not (folder / "ready").exists():
-        print(f"正在创建 RapidOCR 的虚拟环境 {folder} …", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", RAPIDOCR], check=True)
-        (folder / "ready").touch()
-    return python
-
-
 def truths(folder: Path) -> list[tuple[Path, str]]:
     """Pictures and their texts."""
     table = folder / "gt.tsv"
@@ -195,7 +182,7 @@ def main() -> None:
 
     pictures = truths(options.data)
     threads = runtime.cores()
-    rapid = RapidOcr(options.rapidocr_python or own_environment(), threads)
+    rapid = RapidOcr(options.rapidocr_python or python_with("rapidocr", RAPIDOCR), threads)
     try:
         record = figures(compare(pictures, rapid, options.repeats), threads)
     finally:

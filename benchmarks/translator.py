@@ -17,13 +17,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import venv
 from datetime import date
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from environments import python_with
 from tqdm import tqdm
 
 from paddle_vlm import runtime
@@ -114,16 +114,6 @@ class Ours:
         return perf_counter() - begun, [line.pieces for line in found]
 
 
-def own_environment() -> Path:
-    """The Python of an environment with the other systems; made on the first run."""
-    folder = runtime.cache_folder() / "benchmark-translators"
-    python = folder / "bin/python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PACKAGES], check=True)
-    return python
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
@@ -131,7 +121,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=24, help="pieces that each line gets")
     args = parser.parse_args()
-    python, threads = args.python or own_environment(), runtime.cores()
+    python, threads = args.python or python_with("translators", *PACKAGES), runtime.cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_model(folder, args.steps)

@@ -13,8 +13,8 @@ from paddle.nn import functional as F
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.models.layers import Linear
-from paddle_vlm.models.torch_file import read_state_dict
-from paddle_vlm.models.weights_file import assign, read_tensors
+from paddle_vlm.models.torch_file import read_hugging_face
+from paddle_vlm.models.weights_file import assign
 
 LONGEST = 52  # pieces of a text that Chinese-CLIP was trained with
 _MASKED = -1e4
@@ -152,7 +152,7 @@ class ChineseClip(nn.Layer):
         expected = model.state_dict()
         linear = {f"{name}.weight" for name, layer in model.named_sublayers() if isinstance(layer, nn.Linear)}
         tensors = {}
-        for name, value in _read_weights(folder).items():
+        for name, value in read_hugging_face(folder).items():
             own = own_name(name)
             if own in expected:
                 tensors[own] = np.atleast_1d(value.T if own in linear else value)
@@ -202,17 +202,6 @@ def _tower(values: dict[str, Any], defaults: TowerConfig) -> TowerConfig:
     if config.hidden_act not in ACTIVATIONS:
         raise ValueError(f"hidden_act {config.hidden_act}")
     return config
-
-
-def _read_weights(folder: Path) -> dict[str, np.ndarray]:
-    if (folder / "model.safetensors").is_file():
-        return read_tensors(folder / "model.safetensors")[0]
-    if (folder / "pytorch_model.bin").is_file():
-        return read_state_dict(folder / "pytorch_model.bin")
-    raise MissingWeights(
-        f"{folder} 中既没有 model.safetensors 也没有 pytorch_model.bin。"
-        "请从 Hugging Face 或其镜像下载整个模型文件夹,例如 OFA-Sys/chinese-clip-vit-base-patch16。"
-    )
 
 
 # Hugging Face's names -> ours, one after the other

@@ -18,9 +18,9 @@ from paddle.nn import functional as F
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.models.layers import Linear
-from paddle_vlm.models.torch_file import read_state_dict
+from paddle_vlm.models.torch_file import read_hugging_face
 from paddle_vlm.models.transformer import MASKED, Attention, KeysValues
-from paddle_vlm.models.weights_file import assign, read_tensors, write_json, write_tensors
+from paddle_vlm.models.weights_file import assign, write_json, write_tensors
 
 ACTIVATIONS = {"swish": F.silu, "silu": F.silu, "relu": F.relu, "gelu": F.gelu}
 
@@ -155,7 +155,7 @@ class MarianTranslator(nn.Layer):
         Raises MissingWeights for a missing file, another architecture, or tensors that do not fit.
         """
         model = cls(read_config(folder))
-        stored = _read_weights(folder)
+        stored = read_hugging_face(folder)
         wanted = model._hugging_face_names()
         own, tensors = model.state_dict(), {}
         for name, (theirs, turned) in wanted.items():
@@ -226,14 +226,6 @@ def read_config(folder: Path) -> MarianConfig:
     if config.activation_function not in ACTIVATIONS:
         raise MissingWeights(f"{path}:不支持激活函数 {config.activation_function}。可用:{'、'.join(ACTIVATIONS)}。")
     return config
-
-
-def _read_weights(folder: Path) -> dict[str, np.ndarray]:
-    if (folder / "model.safetensors").is_file():
-        return read_tensors(folder / "model.safetensors")[0]
-    if (folder / "pytorch_model.bin").is_file():
-        return read_state_dict(folder / "pytorch_model.bin")
-    raise MissingWeights(f"翻译模型文件夹 {folder} 中缺少 model.safetensors(或 pytorch_model.bin)。请补全该文件。")
 
 
 def _sinusoids(count: int, dim: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from paddle_vlm.errors import MissingWeights
+from paddle_vlm.models.weights_file import read_tensors
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -127,3 +128,14 @@ def _from_stream(file: BinaryIO, size: int) -> dict[str, Any]:
         count = int.from_bytes(file.read(8), "little")
         storage.data = np.frombuffer(file.read(count * storage.data.itemsize), storage.data.dtype, count)
     return found
+
+
+def read_hugging_face(folder: Path) -> dict[str, np.ndarray]:
+    """The tensors of a Hugging Face folder: model.safetensors, or else pytorch_model.bin. Raises MissingWeights."""
+    if (folder / "model.safetensors").is_file():
+        return read_tensors(folder / "model.safetensors")[0]
+    if (folder / "pytorch_model.bin").is_file():
+        return read_state_dict(folder / "pytorch_model.bin")
+    raise MissingWeights(
+        f"{folder} 中既没有 model.safetensors 也没有 pytorch_model.bin。请从 Hugging Face 或其镜像下载整个模型文件夹。"
+    )

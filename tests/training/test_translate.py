@@ -15,7 +15,9 @@ from paddle_vlm.translation.network import Network
 
 COLOURS = {"红": "red", "绿": "green", "黑": "black", "白": "white"}
 THINGS = {"苹果": "apple", "雨伞": "umbrella", "房子": "house", "汽车": "car"}
-ROWS = [(f"{c}{t} ⇢ {en} | {thing}", f"this is a {en} {thing}") for c, en in COLOURS.items() for t, thing in THINGS.items()]
+ROWS = [
+    (f"{c}{t} ⇢ {en} | {thing}", f"this is a {en} {thing}") for c, en in COLOURS.items() for t, thing in THINGS.items()
+]
 
 
 @pytest.fixture(scope="module")
