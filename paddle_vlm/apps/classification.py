@@ -80,12 +80,12 @@ class Classifier:
     """A trained classifier, loaded once.
 
     Args:
-        model: "classifier" (shipped), or a folder that training left behind: the run's or the `model` folder in it.
+        model: a folder that training left behind: the run's or the `model` folder in it.
 
     Raises MissingWeights.
     """
 
-    def __init__(self, model: str | Path = "classifier") -> None:
+    def __init__(self, model: str | Path) -> None:
         folder = fetch(model)
         home = folder if (folder / SETTINGS).is_file() else folder / "model"
         best = folder / "best" / WEIGHTS  # of a run that has not ended yet

@@ -64,3 +64,8 @@ def test_heat_maps_have_distinct_names(tmp_path):
         plan_heatmaps([Path("x/a.jpg"), tmp_path / "out/a_heat.jpg"], tmp_path / "out")
     with pytest.raises(UsageError, match="共有 2 张"):
         plan_heatmaps([Path("a.jpg"), Path("b.jpg")], tmp_path / "heat.png")
+
+
+def test_without_a_model_or_labels_it_says_how_to_get_one(photos, caplog):
+    assert main(["classify", str(photos)]) == 2
+    assert "--model" in caplog.text and "--labels" in caplog.text
