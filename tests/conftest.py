@@ -54,6 +54,8 @@ class ColourModel:
         ]
         return self.encode_images([np.full((1, 1, 3), rgb, np.uint8) for rgb in swatches])
 
+    looks_again = True
+
     def rerank(self, query: str, images: Sequence[np.ndarray]) -> np.ndarray:
         """A second look that sees what the first one saw."""
         return self.encode_images(images) @ self.encode_texts([query])[0]

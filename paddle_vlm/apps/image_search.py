@@ -161,13 +161,14 @@ class ImageSearch:
         Args:
             min_probability: leave out pictures that are less likely right.
             where: only pictures of a folder or a time.
-            rerank: give the best RERANKED a second look, which is slower and better.
+            rerank: give the best RERANKED a second look, which is slower and better, where the model can.
 
         Raises UsageError for an empty text or k below 1.
         """
         if not text.strip():
             raise UsageError("查询是空的。请写出要找什么,例如:红苹果。")
         _check_k(k)
+        rerank = rerank and self._model.looks_again
         begun = perf_counter()
         vector = self._model.encode_texts([text.strip()])[0]
         encoded = perf_counter()

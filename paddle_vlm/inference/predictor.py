@@ -1,5 +1,9 @@
 """Paddle Inference on CPU or GPU: arrays in, arrays out. The only place that touches `paddle.inference`."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -13,6 +17,7 @@ from paddle_vlm.inference.export import PROGRAM, WEIGHTS
 _SHAPES = (
     16  # oneDNN keeps compiled primitives for as many input shapes; without a bound memory grows with each new one
 )
+_SILENCING = Lock()  # file descriptor 1 belongs to the whole process
 _GPU_POOL = 512  # MB taken from the card at the start
 
 
@@ -57,7 +62,7 @@ class Predictor:
             raise MissingWeights(f"无法载入推理模型 {folder}:文件已损坏或由别的飞桨版本导出。请重新导出。") from error
         self._inputs = [self._predictor.get_input_handle(name) for name in self._predictor.get_input_names()]
         self._outputs = [self._predictor.get_output_handle(name) for name in self._predictor.get_output_names()]
-        self._lock = Lock()
+        self._lock, self._ran = Lock(), False
 
     @property
     def outputs(self) -> int:
@@ -75,5 +80,25 @@ class Predictor:
             for handle, array in zip(self._inputs, arrays, strict=True):
                 if array is not None:
                     handle.copy_from_cpu(np.ascontiguousarray(array))
-            self._predictor.run()
+            with contextlib.nullcontext() if self._ran else _silent_output():
+                self._predictor.run()
+            self._ran = True
             return [handle.copy_to_cpu() for handle in self._outputs]
+
+
+@contextlib.contextmanager
+def _silent_output() -> Iterator[None]:
+    """Around a first run: Paddle then writes a line of its own ("ReduceMeanCheck…") to standard output, where JSON goes."""
+    with _SILENCING, Path(os.devnull).open("w") as nowhere:
+        sys.stdout.flush()
+        try:
+            kept = os.dup(1)
+        except OSError:  # there is no standard output
+            yield
+            return
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)

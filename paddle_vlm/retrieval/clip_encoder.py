@@ -44,6 +44,11 @@ class ClipSearchModel(SearchModel):
             vectors.append(self._predictor("image").run(inputs.transpose(0, 3, 1, 2))[0])
         return np.concatenate(vectors), np.zeros((len(images), 0, 0), np.float32)
 
+    @property
+    def looks_again(self) -> bool:
+        """It has no fusion network."""
+        return False
+
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Chinese texts -> unit vectors float32 [N, dim]."""
         vectors = [np.zeros((0, self.dim), np.float32)]

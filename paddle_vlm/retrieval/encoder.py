@@ -57,6 +57,11 @@ class SearchModel:
             return ClipSearchModel(folder, device)
         return cls(folder, device)
 
+    @property
+    def looks_again(self) -> bool:
+        """Whether the model has a trained fusion network, so that `rerank` is worth its time."""
+        return self.config.rerank_weight > 0
+
     def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """uint8 RGB [H, W, 3] each, of any size -> unit vectors float32 [N, dim]."""
         return self.look(images)[0]

@@ -25,6 +25,10 @@ RERANKED = 20  # candidates that get a second look
 class Judge(Protocol):
     """What a search model thinks of a match."""
 
+    @property
+    def looks_again(self) -> bool:
+        """Whether a second look tells it more than the first."""
+
     def calibrate(self, scores: np.ndarray | float, reranked: bool = False) -> np.ndarray:
         """Scores -> probabilities."""
 

@@ -16,6 +16,8 @@ from paddle_vlm.vision.image import load_image
 class Reranking:
     """The colour model with a second look that likes bright pictures."""
 
+    looks_again = True
+
     def __init__(self, model) -> None:
         self._model, self.dim, self.fingerprint = model, model.dim, model.fingerprint
         self.encode_images, self.encode_texts, self.calibrate = model.encode_images, model.encode_texts, model.calibrate

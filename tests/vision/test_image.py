@@ -387,3 +387,17 @@ def test_a_file_named_outright_is_kept_whatever_it_is_and_an_empty_folder_is_an_
     for nothing in (tmp_path / "empty", tmp_path / "*.gif"):
         with pytest.raises(UsageError, match="没有图片"):
             list_images([str(nothing)])
+
+
+def test_a_large_jpeg_can_be_decoded_small_and_still_knows_its_size(tmp_path):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.linear_gradient("L").resize((1600, 800)).convert("RGB").save(path, exif=exif)
+    small, whole = load_image(path, at_least=300), load_image(path)
+    assert whole.rgb.shape == (1600, 800, 3) and whole.full_size == (1600, 800)
+    assert small.rgb.shape == (800, 400, 3) and small.full_size == (1600, 800)
+    assert np.abs(small.rgb[::2, ::2].astype(int).mean((0, 1)) - whole.rgb.mean((0, 1))).max() < 2
+    path = tmp_path / "a.png"
+    Image.new("RGB", (1600, 800)).save(path)
+    assert load_image(path, at_least=300).rgb.shape == (800, 1600, 3)  # only JPEG can be decoded small
