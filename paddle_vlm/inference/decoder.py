@@ -93,8 +93,9 @@ class Decoder:
 
     def __init__(self, folder: str | Path, device: str = "auto") -> None:
         """Raises MissingWeights."""
-        self._encoder = Predictor(Path(folder) / "encoder", device)
-        # Without oneDNN, which lays out the vocabulary's matrix anew in every step and took twice as long.
+        # Without oneDNN, which lays out the vocabulary's matrix anew in every step (twice the time), and keeps so much
+        # for each shape of the source that 67 pictures take 180 MB more.
+        self._encoder = Predictor(Path(folder) / "encoder", device, onednn=False)
         self._step = Predictor(Path(folder) / "step", device, onednn=False)
         self._caches = self._step.outputs - 2  # keys and values of the decoder's layers
         self._fed: list[np.ndarray] | None = None

@@ -88,7 +88,7 @@ class Predictor:
 
 @contextlib.contextmanager
 def _silent_output() -> Iterator[None]:
-    """Around a first run: Paddle then writes a line of its own ("ReduceMeanCheck…") to standard output, where JSON goes."""
+    """Around a first run: Paddle then writes a line of its own to standard output ("ReduceMean…"), where JSON goes."""
     with _SILENCING, Path(os.devnull).open("w") as nowhere:
         sys.stdout.flush()
         try:
