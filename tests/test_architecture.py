@@ -12,7 +12,7 @@ import paddle_vlm
 # From the bottom to the top; a module may import from its own unit and from those below.
 LAYERS = [
     {"errors"},
-    {"runtime", "config"},
+    {"runtime", "config", "files"},
     {"package_index"},
     {"weights"},
     {"vision", "models"},

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from paddle_vlm.errors import UsageError
-from paddle_vlm.models.weights_file import write_json
+from paddle_vlm.files import write_json
 from paddle_vlm.retrieval.dedup import Duplicates, find_duplicates
 from paddle_vlm.retrieval.encoder import SearchModel
 from paddle_vlm.retrieval.index import ImageEncoder

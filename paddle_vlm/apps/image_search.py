@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from paddle_vlm.errors import UsageError
-from paddle_vlm.models.weights_file import write_json
+from paddle_vlm.files import write_json
 from paddle_vlm.retrieval.build import IndexReport, update_index
 from paddle_vlm.retrieval.catalog import Filter
 from paddle_vlm.retrieval.encoder import SearchModel

@@ -1,7 +1,5 @@
 """Translate the Chinese text in a picture into English, in place."""
 
-import json
-import os
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paddle_vlm import runtime
-from paddle_vlm.errors import OutputError
+from paddle_vlm.files import write_json
 from paddle_vlm.translation.glossary import Glossary, Memory
 from paddle_vlm.translation.ocr import TextLine, TextReader
 from paddle_vlm.translation.pipeline import Rendering, TranslatedRegion, render_translation
@@ -73,17 +71,9 @@ class TranslatedImage:
         return save_image(self.comparison, like=self.original, path=path)
 
     def save_json(self, path: str | Path) -> Path:
-        """Write `to_dict()` as UTF-8 JSON, whole or not at all."""
+        """Write `to_dict()` as UTF-8 JSON, whole or not at all. Raises OutputError."""
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise OutputError(
-                f"无法写入 {path}:{error.strerror}。请检查目录是否存在、是否有写权限和剩余空间。"
-            ) from error
+        write_json(path, self.to_dict(), parents=False)
         return path
 
 

@@ -1,13 +1,13 @@
 """Words, parts of speech, names, class, keywords and summary of Chinese texts."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from paddle_vlm.errors import OutputError, UsageError
+from paddle_vlm.errors import UsageError
+from paddle_vlm.files import write_json
 from paddle_vlm.runtime import heavy_imports
 from paddle_vlm.text.lexical import NAMES, LexicalAnalyzer, Token
 from paddle_vlm.text.user_words import UserWords
@@ -80,13 +80,7 @@ class TextAnalysis:
     def save(self, path: str | Path) -> Path:
         """Write `to_dict()` as UTF-8 JSON, whole or not at all. Raises OutputError."""
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            temporary.write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise OutputError(f"无法写入 {path}:{error.strerror or error}。请检查目录是否存在、是否可写。") from error
+        write_json(path, self.to_dict(), parents=False)
         return path
 
 

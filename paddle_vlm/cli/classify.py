@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.labels is not None and args.heatmap is not None:
         raise UsageError("--labels(零样本)没有 --heatmap。请去掉其中一个。")
     with heavy_imports():
-        from paddle_vlm.models.weights_file import write_json
+        from paddle_vlm.files import write_json
         from paddle_vlm.vision.image import list_images
 
     sources = list_images(args.images, recursive=args.recursive)

@@ -12,8 +12,9 @@ from paddle.nn import functional as F
 
 from paddle_vlm.config import build_config
 from paddle_vlm.errors import BadConfig, MissingWeights
+from paddle_vlm.files import write_json
 from paddle_vlm.models.cnn import CNNS, CONFIGS
-from paddle_vlm.models.weights_file import load_weights, save_weights, write_json
+from paddle_vlm.models.weights_file import load_weights, save_weights
 
 SETTINGS, WEIGHTS = "config.json", "model.safetensors"
 

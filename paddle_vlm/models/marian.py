@@ -17,10 +17,11 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from paddle_vlm.errors import MissingWeights
+from paddle_vlm.files import write_json
 from paddle_vlm.models.layers import Linear
 from paddle_vlm.models.torch_file import read_hugging_face
 from paddle_vlm.models.transformer import MASKED, Attention, KeysValues
-from paddle_vlm.models.weights_file import assign, write_json, write_tensors
+from paddle_vlm.models.weights_file import assign, write_tensors
 
 ACTIVATIONS = {"swish": F.silu, "silu": F.silu, "relu": F.relu, "gelu": F.gelu}
 

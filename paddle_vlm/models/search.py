@@ -11,10 +11,11 @@ from paddle import Tensor, nn
 
 from paddle_vlm.config import build_config
 from paddle_vlm.errors import BadConfig, MissingWeights
+from paddle_vlm.files import write_json
 from paddle_vlm.models.calibration import Calibration
 from paddle_vlm.models.dual_encoder import DualEncoder, DualEncoderConfig
 from paddle_vlm.models.fusion import Fusion, FusionConfig
-from paddle_vlm.models.weights_file import arrays, load_weights, write_json, write_tensors
+from paddle_vlm.models.weights_file import arrays, load_weights, write_tensors
 
 SETTINGS, WEIGHTS = "config.json", "model.safetensors"
 

@@ -1,18 +1,15 @@
 """A layer's weights on disk: safetensors, whole or not at all, never pickled."""
 
-import contextlib
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from paddle import Tensor, nn
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from paddle_vlm.errors import MissingWeights, OutputError
+from paddle_vlm.errors import MissingWeights
+from paddle_vlm.files import write_whole
 
 
 def save_weights(model: nn.Layer, path: Path, notes: Mapping[str, str] | None = None) -> None:
@@ -50,29 +47,7 @@ def assign(tensors: Mapping[str, Tensor], values: Mapping[str, np.ndarray]) -> N
 
 def write_tensors(tensors: Mapping[str, np.ndarray], path: Path, notes: dict[str, str]) -> None:
     """Replace `path` by a safetensors file with these arrays; a failure leaves the old one. Raises OutputError."""
-    _write_whole(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}, notes))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as JSON. Raises OutputError."""
-    _write_whole(path, (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode())
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut could leave the new name with no content
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"无法写入 {path}:{error.strerror or error}。请检查剩余空间和写权限;此前保存的内容仍完好,可从那里继续。"
-        ) from error
+    write_whole(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}, notes))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -12,8 +12,9 @@ from paddle.nn import functional as F
 
 from paddle_vlm.config import build_config
 from paddle_vlm.errors import BadConfig, MissingWeights
+from paddle_vlm.files import write_json
 from paddle_vlm.models.text_classifier import TextClassifier, TextClassifierConfig
-from paddle_vlm.models.weights_file import load_weights, read_tensors, write_json, write_tensors
+from paddle_vlm.models.weights_file import load_weights, read_tensors, write_tensors
 from paddle_vlm.text.tokenizer import PADDING, Tokenizer
 from paddle_vlm.weights import fetch
 

@@ -13,6 +13,7 @@ import numpy as np
 from paddle import Tensor
 
 from paddle_vlm.errors import OutputError
+from paddle_vlm.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +22,7 @@ Row = dict[str, float]
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all. Raises OutputError."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"无法写入 {path}:{error.strerror or error}。请检查剩余空间和写权限。") from error
+    write_whole(path, text.encode())
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

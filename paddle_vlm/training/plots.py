@@ -1,13 +1,15 @@
 """Learning curves and confusion matrices as PNG. matplotlib and a Chinese font come with the extra `train`."""
 
 import contextlib
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_vlm.errors import MissingDependency, OutputError
+from paddle_vlm.errors import MissingDependency
+from paddle_vlm.files import write_whole
 from paddle_vlm.training.logs import Row
 
 if TYPE_CHECKING:
@@ -93,11 +95,6 @@ def _fonts() -> list[str]:
 
 
 def _save(figure: "Figure", path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(temporary, format="png")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"无法写入 {path}:{error.strerror or error}。请检查剩余空间和写权限。") from error
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    write_whole(path, drawn.getvalue())

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal as OneOf
 
@@ -67,6 +68,7 @@ class Translator:
         )
         self._glossary = (glossary or Glossary({})).normalized(self._plain)
         self._memory = (memory or Memory({})).normalized(self._plain)
+        self._source = lru_cache(1024)(self._source_of)  # asked for when a clause is measured and when it is written
 
     def translate(self, texts: Sequence[str]) -> list[Translation]:
         """One translation a text, in order. What holds no Chinese is kept as it is, no Chinese character is left."""
@@ -117,7 +119,7 @@ class Translator:
             return False
         return self._network.source_pieces(self._source(clause)) <= self._network.longest
 
-    def _source(self, clause: str) -> str:
+    def _source_of(self, clause: str) -> str:
         """What the network reads for a clause."""
         if not self._network.takes_hints:
             return clause

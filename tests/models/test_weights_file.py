@@ -6,7 +6,8 @@ import pytest
 from paddle import nn
 
 from paddle_vlm.errors import MissingWeights, OutputError
-from paddle_vlm.models.weights_file import load_weights, read_tensors, save_weights, write_json, write_tensors
+from paddle_vlm.files import write_json
+from paddle_vlm.models.weights_file import load_weights, read_tensors, save_weights, write_tensors
 
 
 def test_parameters_and_buffers_come_back(tmp_path):

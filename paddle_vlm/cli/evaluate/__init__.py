@@ -32,6 +32,6 @@ def report(figures: Mapping[str, Any], path: Path | None) -> None:
     """Print the figures as JSON and write them to `path` where given. Raises OutputError."""
     sys.stdout.write(json.dumps(figures, ensure_ascii=False, indent=1) + "\n")
     if path is not None:
-        from paddle_vlm.models.weights_file import write_json
+        from paddle_vlm.files import write_json
 
         write_json(path, figures)
