@@ -13,6 +13,10 @@ class BadImage(PaddleVLMError):
     """A picture that cannot be read, is empty, truncated or larger than allowed."""
 
 
+class ImageTooLarge(BadImage):
+    """A picture with more pixels than allowed."""
+
+
 class BadText(PaddleVLMError):
     """A text file, glossary or dictionary that cannot be read; names the line where there is one."""
 
@@ -43,3 +47,19 @@ class TrainingFailed(PaddleVLMError):
 
 class BadIndex(PaddleVLMError):
     """A picture index that is missing, damaged, locked by another process, or made by another model."""
+
+
+class Busy(PaddleVLMError):
+    """More is asked for at once than there is room for; the same call may succeed `retry_after` seconds later."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(Busy):
+    """What would answer is not there just now: a process is starting, or has died."""
+
+
+class TooLate(PaddleVLMError):
+    """No answer within the time that the caller allows."""

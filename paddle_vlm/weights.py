@@ -155,7 +155,7 @@ FROM_WHEELS = {
         },
     ),
 }
-BUNDLED = ("translator", "lac_msra", "sentiment", "topic", "search")  # folders under assets/
+BUNDLED = ("classifier", "translator", "lac_msra", "sentiment", "topic", "search")  # folders under assets/
 IN_PACKAGES = {"lac_small": ("jieba", "lac_small")}  # weights that a dependency ships: package, folder inside it
 
 

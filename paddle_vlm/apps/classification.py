@@ -80,12 +80,13 @@ class Classifier:
     """A trained classifier, loaded once.
 
     Args:
-        model: a folder that training left behind: the run's or the `model` folder in it.
+        model: a folder that training left behind: the run's or the `model` folder in it. Unless given, the network
+            that the package carries, which knows the ten classes of CIFAR-10.
 
     Raises MissingWeights.
     """
 
-    def __init__(self, model: str | Path) -> None:
+    def __init__(self, model: str | Path = "classifier") -> None:
         folder = fetch(model)
         home = folder if (folder / SETTINGS).is_file() else folder / "model"
         best = folder / "best" / WEIGHTS  # of a run that has not ended yet
@@ -94,7 +95,7 @@ class Classifier:
     @property
     def names(self) -> list[str]:
         """The classes that it knows."""
-        return self._model.config.names
+        return self._model.config.shown or self._model.config.names
 
     def classify(self, source: str | Path | bytes | np.ndarray, k: int = 5, *, explain: bool = False) -> Classification:
         """The `k` most probable classes of one picture; the network sees its middle square.

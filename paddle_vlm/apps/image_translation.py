@@ -102,19 +102,22 @@ class ImageTranslator:
         # The two models load side by side: reading files and building networks release the interpreter often enough.
         with runtime.quick_loading(), ThreadPoolExecutor(2) as pool:
             reader = pool.submit(TextReader, ocr, device=device) if ocr else pool.submit(TextReader, device=device)
-            self._translator = Translator(translator, glossary=terms, memory=exact, device=device)
+            # The other cores look at the picture meanwhile, see render_translation.
+            threads = max(1, runtime.cores() // 2)
+            self._translator = Translator(translator, glossary=terms, memory=exact, device=device, threads=threads)
             self._reader = reader.result()
 
     def read(self, rgb: np.ndarray) -> list[TextLine]:
         """The text lines that OCR finds in a picture uint8 [H, W, 3]."""
         return self._reader.read(rgb)
 
-    def translate(self, source: str | Path | bytes | np.ndarray) -> TranslatedImage:
+    def translate(self, source: str | Path | bytes | np.ndarray | LoadedImage) -> TranslatedImage:
         """Translate one picture given as a path, its bytes, base64 or data URL, or an array uint8 [H, W(, 3|4)].
 
-        Raises BadImage when the picture cannot be read.
+        One that `load_image` has read, with limits of its own, will do too. Raises BadImage when the picture cannot be
+        read.
         """
-        image = load_image(source)
+        image = source if isinstance(source, LoadedImage) else load_image(source)
         return TranslatedImage(
             image, render_translation(image, read=self._reader.read, translate=self._translator.translate)
         )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 HELP = "判断图片属于哪一类"
 EPILOG = """示例:
-  paddle-vlm classify cat.jpg --model runs/my_run        前 5 个类别
+  paddle-vlm classify cat.jpg                            自带的模型:CIFAR-10 的十类(飞机、汽车、鸟、猫……)
+  paddle-vlm classify cat.jpg --model runs/my_run        自己训练的模型,前 5 个类别
   paddle-vlm classify photos/ --model runs/my_run -k 3 --json out.json       整个文件夹
   paddle-vlm classify cat.jpg --model runs/my_run --heatmap heat.jpg
   paddle-vlm classify photos/ --labels 猫,狗,汽车        不必训练:用搜索模型在这些标签中选
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("images", nargs="+", metavar="图片", help="图片文件、文件夹或通配符")
-    parser.add_argument("--model", metavar="目录", help="训练所得的文件夹(有 --labels 时为搜索模型,可省略)")
+    parser.add_argument("--model", metavar="目录", help="训练所得的文件夹(默认用自带的模型;有 --labels 时为搜索模型)")
     parser.add_argument("--labels", metavar="标签", help="逗号隔开的几个标签,用图文搜索模型判断(零样本)")
     parser.add_argument("-k", type=int, default=5, metavar="个数", help="列出最可能的几类(默认 5)")
     parser.add_argument("-r", "--recursive", action="store_true", help="文件夹连同其子文件夹")
@@ -74,12 +75,7 @@ def _classifier(args: argparse.Namespace) -> "Classifier | ZeroShotClassifier":
         if args.labels is None:
             from paddle_vlm.apps.classification import Classifier
 
-            if args.model is None:
-                raise UsageError(
-                    "请用 --model 指定训练所得的文件夹(先训练:paddle-vlm train -c configs/classify/quickstart.yaml),"
-                    "或用 --labels 猫,狗 指定类别。"
-                )
-            return Classifier(args.model)
+            return Classifier(args.model or "classifier")
         from paddle_vlm.apps.zero_shot import ZeroShotClassifier
 
         return ZeroShotClassifier(args.labels.replace(",", ",").split(","), args.model or "search")

@@ -15,6 +15,7 @@ from paddle_vlm.runtime import heavy_imports
 log = logging.getLogger(__name__)
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+CHINESE = ["飞机", "汽车", "鸟", "猫", "鹿", "狗", "青蛙", "马", "船", "卡车"]
 ARCHIVE = "cifar-10-python.tar.gz"
 MD5 = "c58f30108f718f92721af3b95e74349a"  # published beside the archive at www.cs.toronto.edu/~kriz/cifar.html
 _REMEDY = (

@@ -10,7 +10,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.static import InputSpec
 
-from paddle_vlm.inference.export import export
+from paddle_vlm.inference.export import Program, export_program
 from paddle_vlm.inference.predictor import Predictor
 
 KeysValues = tuple[Tensor, Tensor]
@@ -55,21 +55,38 @@ class _Step(nn.Layer):
         return [paddle.log(best + 1e-9), pieces, *_flat(grown)]
 
 
-def export_decoder(model: EncoderDecoder, folder: Path) -> Path:
-    """Write the two programs of a network: `folder`/encoder and `folder`/step."""
+def programs(model: EncoderDecoder) -> dict[str, Program]:
+    """The two programs of a network: "encoder" (its results in the order of `CachedState.source`) and "step"."""
     with paddle.no_grad():
         kept, cross = model.encode(paddle.zeros([1, 2], "int64"))
     heads, width = cross[0][0].shape[1], cross[0][0].shape[3]
 
-    def spec(*shape: int | None, dtype: str = "int64") -> InputSpec:
-        return InputSpec(list(shape), dtype)
+    def spec(name: str, *shape: int | None, dtype: str = "int64") -> InputSpec:
+        return InputSpec(list(shape), dtype, name)
 
-    def cache() -> list[InputSpec]:
-        return [spec(None, heads, None, width, dtype="float32") for _ in range(2 * len(cross))]
+    def caches(owner: str) -> list[str]:
+        return [f"{owner}_{part}_{layer}" for layer in range(len(cross)) for part in ("keys", "values")]
 
-    vectors = [spec(None, None, tensor.shape[2], dtype="float32") for tensor in kept]
-    export(_Encode(model), [spec(None, None)], folder / "encoder")
-    export(_Step(model), [spec(None), spec(1), spec(1), spec(None, None), cache(), vectors, cache()], folder / "step")
+    def cache(owner: str) -> list[InputSpec]:
+        return [spec(name, None, heads, None, width, dtype="float32") for name in caches(owner)]
+
+    names = [f"memory_{i}" for i in range(len(kept))]
+    vectors = [spec(name, None, None, t.shape[2], dtype="float32") for name, t in zip(names, kept, strict=True)]
+    source = spec("source", None, None)
+    words = [spec("last", None), spec("position", 1), spec("count", 1)]
+    return {
+        "encoder": Program(_Encode(model), [source], (*caches("cross"), *names)),
+        "step": Program(
+            _Step(model), [*words, source, cache("cross"), vectors, cache("own")],
+            ("log_probabilities", "pieces", *caches("own")),
+        ),
+    }  # fmt: skip
+
+
+def export_decoder(model: EncoderDecoder, folder: Path) -> Path:
+    """Write the two programs of a network: `folder`/encoder and `folder`/step."""
+    for name, program in programs(model).items():
+        export_program(program, folder / name)
     return folder
 
 
@@ -91,12 +108,12 @@ class CachedState:
 class Decoder:
     """An exported network for models/generation.search. One search at a time."""
 
-    def __init__(self, folder: str | Path, device: str = "auto") -> None:
-        """Raises MissingWeights."""
+    def __init__(self, folder: str | Path, device: str = "auto", threads: int | None = None) -> None:
+        """As `Predictor`. Raises MissingWeights."""
         # Without oneDNN, which lays out the vocabulary's matrix anew in every step (twice the time), and keeps so much
         # for each shape of the source that 67 pictures take 180 MB more.
-        self._encoder = Predictor(Path(folder) / "encoder", device, onednn=False)
-        self._step = Predictor(Path(folder) / "step", device, onednn=False)
+        self._encoder = Predictor(Path(folder) / "encoder", device, threads, onednn=False)
+        self._step = Predictor(Path(folder) / "step", device, threads, onednn=False)
         self._caches = self._step.outputs - 2  # keys and values of the decoder's layers
         self._fed: list[np.ndarray] | None = None
 

@@ -1,8 +1,10 @@
 """A Paddle layer as a program that Paddle Inference runs."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import paddle
 from paddle import nn
@@ -10,6 +12,7 @@ from paddle.static import InputSpec
 
 import paddle_vlm
 from paddle_vlm.errors import OutputError
+from paddle_vlm.inference.stored import Compact, Precision
 
 PROGRAM, WEIGHTS = "inference.json", "inference.pdiparams"  # the names PaddleX and PaddleOCR use too
 
@@ -18,7 +21,45 @@ PROGRAM, WEIGHTS = "inference.json", "inference.pdiparams"  # the names PaddleX 
 paddle.jit.ignore_module([paddle_vlm])
 
 
-def export(layer: nn.Layer, specs: Sequence[InputSpec], folder: Path) -> Path:
+@dataclass(frozen=True)
+class Program:
+    """What there is to know of a layer to export it.
+
+    Attributes:
+        inputs: a named spec for each argument of `layer.forward`, or a list of them for an argument that is a list.
+        outputs: names, in the order in which `layer.forward` returns them.
+    """
+
+    layer: nn.Layer
+    inputs: Sequence[Any]
+    outputs: tuple[str, ...]
+
+    def specs(self) -> list[InputSpec]:
+        """All inputs in the order in which the program takes them."""
+        return list(flat(self.inputs))
+
+
+def flat(arguments: Sequence[Any]) -> Iterator[Any]:
+    """The items of nested lists and tuples, from left to right."""
+    for argument in arguments:
+        if isinstance(argument, list | tuple):
+            yield from flat(argument)
+        else:
+            yield argument
+
+
+def export_program(program: Program, folder: Path, precision: Precision = "fp32") -> Path:
+    """`export` with the weights stored as `precision` says."""
+    if precision == "fp32":
+        return export(program.layer, program.inputs, folder)
+    compact = Compact(program.layer, precision)
+    try:
+        return export(compact, [list(program.inputs)], folder)
+    finally:
+        compact.restore()
+
+
+def export(layer: nn.Layer, specs: Sequence[Any], folder: Path) -> Path:
     """Write `layer.forward` as `folder`/inference.json and inference.pdiparams; a None in a spec's shape may vary.
 
     The folder gets both files or neither. The layer ends in evaluation mode. Raises OutputError.

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -18,10 +19,25 @@ _SHAPES = (
     16  # oneDNN keeps compiled primitives for as many input shapes; without a bound memory grows with each new one
 )
 _SILENCING = Lock()  # file descriptor 1 belongs to the whole process
-_GPU_POOL = 512  # MB taken from the card at the start
 
 
-def make_config(folder: Path, device: str, threads: int | None = None, onednn: bool = True) -> "inference.Config":
+@dataclass(frozen=True)
+class Gpu:
+    """How a graphics card is used."""
+
+    card: int = 0
+    memory: int = 512  # MB taken from the card at the start; more is taken when needed
+    half: bool = False  # compute in fp16 what can be
+
+    def arguments(self) -> tuple[int, int, "inference.PrecisionType"]:
+        """What Paddle Inference's `enable_use_gpu` takes."""
+        precision = inference.PrecisionType.Half if self.half else inference.PrecisionType.Float32
+        return self.memory, self.card, precision
+
+
+def make_config(
+    folder: Path, device: str, threads: int | None = None, onednn: bool = True, gpu: Gpu | None = None
+) -> "inference.Config":
     """Paddle Inference's settings for an exported folder; `device` is "cpu" or "gpu". Raises MissingWeights."""
     for name in (PROGRAM, WEIGHTS):
         if not (folder / name).is_file():
@@ -29,7 +45,7 @@ def make_config(folder: Path, device: str, threads: int | None = None, onednn: b
     config = inference.Config(str(folder / PROGRAM), str(folder / WEIGHTS))
     config.disable_glog_info()
     if device == "gpu":
-        config.enable_use_gpu(_GPU_POOL, 0)
+        config.enable_use_gpu(*(gpu or Gpu()).arguments())
         config.disable_mkldnn()
         return config
     config.disable_gpu()
@@ -50,19 +66,31 @@ class Predictor:
         device: "auto", "cpu" or "gpu".
         threads: of one call; all cores unless given.
         onednn: False for models that run faster or only without it; the CPU alone knows it.
+        gpu: how a graphics card is used, if one is.
     """
 
     def __init__(
-        self, folder: str | Path, device: str = "auto", threads: int | None = None, onednn: bool = True
-    ) -> None:
-        config = make_config(Path(folder), runtime.device(device), threads, onednn)
+        self, folder: str | Path, device: str = "auto", threads: int | None = None, onednn: bool = True,
+        gpu: Gpu | None = None,
+    ) -> None:  # fmt: skip
+        config = make_config(Path(folder), runtime.device(device), threads, onednn, gpu)
         try:
-            self._predictor = inference.create_predictor(config)
+            self._attach(inference.create_predictor(config))
         except (RuntimeError, ValueError, OSError) as error:
             raise MissingWeights(f"无法载入推理模型 {folder}:文件已损坏或由别的飞桨版本导出。请重新导出。") from error
+
+    def _attach(self, predictor: "inference.Predictor") -> None:
+        self._predictor = predictor
         self._inputs = [self._predictor.get_input_handle(name) for name in self._predictor.get_input_names()]
         self._outputs = [self._predictor.get_output_handle(name) for name in self._predictor.get_output_names()]
         self._lock, self._ran = Lock(), False
+
+    def clone(self) -> "Predictor":
+        """Another one that shares this one's weights, and may run in another thread at the same time."""
+        twin = object.__new__(Predictor)
+        with self._lock:
+            twin._attach(self._predictor.clone())
+        return twin
 
     @property
     def outputs(self) -> int:

@@ -27,10 +27,13 @@ class ClassifierConfig:
     names: list[str]  # of the classes
     size: int  # height and width of the pictures
     options: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the network, where not its defaults
+    shown: list[str] = dataclasses.field(default_factory=list)  # what people read in place of `names`, if anything else
 
     def __post_init__(self) -> None:
         if self.network not in CNNS:
             raise ValueError(f"没有叫 {self.network} 的网络。可用:{'、'.join(CNNS)}。")
+        if self.shown and len(self.shown) != len(self.names):
+            raise ValueError(f"names 有 {len(self.names)} 个,shown 有 {len(self.shown)} 个,应当一一对应。")
 
 
 class ImageClassifier(nn.Layer):

@@ -61,7 +61,7 @@ class TransformerBody(nn.Layer):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, T, width], mask [B, T] (1.0 for a character) -> states [B, T, width]."""
-        x = x + self.positions(paddle.arange(x.shape[1]))
+        x = x + self.positions(paddle.arange(paddle.shape(x)[1]))  # x.shape[1] is unknown while it is exported
         return self.encoder(x, ((1 - mask) * _MASKED).unsqueeze([1, 2]))
 
 

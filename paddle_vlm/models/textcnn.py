@@ -24,9 +24,9 @@ class TextCNN(nn.Layer):
         Each window is one long vector and a filter bank one matrix: on a CPU faster than `nn.Conv1D`. Windows begin at
         every word and may run into the padding, so that a text's vector does not depend on the batch that it is in.
         """
-        steps = x.shape[1]
-        x = F.pad(x, [0, max(self.widths) - 1], data_format="NLC")
-        shifted = [x[:, start : start + steps] for start in range(max(self.widths))]
+        more = max(self.widths) - 1
+        x = F.pad(x, [0, more], data_format="NLC")
+        shifted = [x[:, start : start - more or None] for start in range(more + 1)]  # [B, T, inputs] each
         found = []
         for width, window in zip(self.widths, self.windows, strict=True):
             answers = F.relu(window(paddle.concat(shifted[:width], -1))) * mask  # [B, T, filters], 0 or more

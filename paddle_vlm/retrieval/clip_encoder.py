@@ -11,7 +11,7 @@ from paddle.static import InputSpec
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.inference.cache import exported
-from paddle_vlm.inference.export import export
+from paddle_vlm.inference.export import Program, export_program
 from paddle_vlm.inference.predictor import Predictor
 from paddle_vlm.models.calibration import Calibration
 from paddle_vlm.models.chinese_clip import LONGEST, ChineseClip, read_config
@@ -84,10 +84,22 @@ class _TextPart(nn.Layer):
         return self.model.encode_texts(pieces)
 
 
-def _export(model: ChineseClip, folder: Path) -> None:
+def programs(model: ChineseClip) -> dict[str, Program]:
+    """The image and the text program."""
     size = model.config.size
-    export(_ImagePart(model), [InputSpec([None, 3, size, size], name="images")], folder / "image")
-    export(_TextPart(model), [InputSpec([None, LONGEST], "int64", "pieces")], folder / "text")
+    images, pieces = (
+        InputSpec([None, 3, size, size], "float32", "images"),
+        InputSpec([None, LONGEST], "int64", "pieces"),
+    )
+    return {
+        "image": Program(_ImagePart(model), [images], ("vectors",)),
+        "text": Program(_TextPart(model), [pieces], ("vectors",)),
+    }
+
+
+def _export(model: ChineseClip, folder: Path) -> None:
+    for name, program in programs(model).items():
+        export_program(program, folder / name)
 
 
 def _fingerprint(folder: Path) -> str:

@@ -13,7 +13,7 @@ from paddle.static import InputSpec
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.inference.cache import exported
-from paddle_vlm.inference.export import export
+from paddle_vlm.inference.export import Program, export_program
 from paddle_vlm.inference.predictor import Predictor
 from paddle_vlm.models.chinese_clip import is_chinese_clip
 from paddle_vlm.models.dual_encoder import LONGEST, PAD
@@ -149,12 +149,21 @@ class _FusionPart(nn.Layer):
         return self.model.rerank(grid, characters, words, cosines)
 
 
-def export_parts(model: SearchNetwork, folder: Path) -> None:
-    """Write the image, text and fusion programs below `folder`."""
+def programs(model: SearchNetwork) -> dict[str, Program]:
+    """The image, text and fusion programs."""
     size, fusion = model.config.dual.size, model.config.fusion
     tokens = [InputSpec([None, None], "int64", name) for name in ("characters", "words")]
-    export(_ImagePart(model), [InputSpec([None, size, size, 3], "uint8")], folder / "image")
-    export(model.dual.text, tokens, folder / "text")
-    grid = InputSpec([None, fusion.cells, fusion.channels], name="grid")
-    cosines = InputSpec([None], name="cosines")
-    export(_FusionPart(model), [grid, *tokens, cosines], folder / "fusion")
+    pixels = InputSpec([None, size, size, 3], "uint8", "pixels")
+    grid = InputSpec([None, fusion.cells, fusion.channels], "float32", "grid")
+    cosines = InputSpec([None], "float32", "cosines")
+    return {
+        "image": Program(_ImagePart(model), [pixels], ("vectors", "grid")),
+        "text": Program(model.dual.text, tokens, ("vectors",)),
+        "fusion": Program(_FusionPart(model), [grid, *tokens, cosines], ("scores",)),
+    }
+
+
+def export_parts(model: SearchNetwork, folder: Path) -> None:
+    """Write the image, text and fusion programs below `folder`."""
+    for name, program in programs(model).items():
+        export_program(program, folder / name)

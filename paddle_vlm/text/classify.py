@@ -46,7 +46,7 @@ class Classifier:
     """A trained text classifier."""
 
     def __init__(self, network: TextClassifier, tokenizer: Tokenizer, settings: ClassifierSettings) -> None:
-        self._network, self.tokenizer, self.settings = network, tokenizer, settings
+        self.network, self.tokenizer, self.settings = network, tokenizer, settings
 
     @classmethod
     def load(cls, weights: str | Path) -> "Classifier":
@@ -89,7 +89,7 @@ class Classifier:
         order = sorted(range(len(words)), key=lambda i: len(words[i]))
         for first in range(0, len(order), batch):
             chosen = order[first : first + batch]
-            logits = self._network(paddle.to_tensor(padded([words[i] for i in chosen])))
+            logits = self.network(paddle.to_tensor(padded([words[i] for i in chosen])))
             scores[chosen] = F.softmax(logits, -1).numpy()
         return scores
 

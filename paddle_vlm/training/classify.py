@@ -12,6 +12,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from paddle_vlm.data import cifar10
 from paddle_vlm.data.classification import Data, DataConfig, load_data, relabel
 from paddle_vlm.data.images import LabelledImages, load_images, load_split
 from paddle_vlm.errors import BadConfig, BadData
@@ -88,7 +89,8 @@ class ClassifyTask:
 def make_model(config: Config, names: list[str]) -> ImageClassifier:
     """The untrained network. Raises BadConfig."""
     try:
-        settings = ClassifierConfig(config.model.name, names, config.data.size, config.model.options)
+        shown = cifar10.CHINESE if names == cifar10.NAMES else []
+        settings = ClassifierConfig(config.model.name, names, config.data.size, config.model.options, shown)
     except ValueError as error:
         raise BadConfig(f"model.name:{error}") from error
     return ImageClassifier(settings)

@@ -18,12 +18,9 @@ from paddle_vlm.translation.background import (
     membrane,
     spread_into,
 )
-from paddle_vlm.translation.strokes import glyph_mask
 
 if TYPE_CHECKING:
     from paddle_vlm.translation.ocr import TextLine
-
-__all__ = ["erase", "glyph_mask"]
 
 _MARGIN = 0.8  # how far around a line is looked at, in glyph heights
 _WORK_HEIGHT = 24.0  # the smooth background is modelled at this glyph height at most, in pixels
@@ -90,9 +87,12 @@ def _smooth(pixels: np.ndarray, hole: np.ndarray, known: np.ndarray, height: flo
     local = fit_background(pixels, close, radius)
     if local is None:
         return None, 0.0
+    foreign = known & (length(pixels - local.values) > max(10.0, 5 * local.spread))
+    if local.spread <= 3:  # on clean ground a thin one is a frame or a rule, which passes beside the text
+        size = (2 * round(0.1 * height) + 1,) * 2
+        foreign = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, np.ones(size, np.uint8)).astype(bool)
     edge = known & grown(hole, 1.0)
-    foreign = length(pixels - local.values)[edge] > max(10.0, 5 * local.spread)
-    if local.spread > 9 or foreign.mean() > 0.12:  # a texture, or things that run on under the text
+    if local.spread > 9 or foreign[edge].mean() > 0.12:  # a texture, or things that run on under the text
         return None, local.spread
     ordinary = close & (length(pixels - local.values) < max(2.0, 3 * local.spread))
     # Averages of a few pixels, not single ones, carry the shading into the hole: no streaks from noise.

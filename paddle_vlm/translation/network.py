@@ -88,15 +88,12 @@ class Network:
         longest: source pieces that it reads of one line.
     """
 
-    def __init__(self, folder: Path, device: str = "auto") -> None:
-        """From a folder of our own or of a Marian model. Raises MissingWeights."""
-        kind = _model_type(folder)
-        if kind not in _KINDS:
-            raise MissingWeights(f"{folder} 是 {kind} 模型,不受支持。可用:本项目训练的翻译模型,或 Marian(OPUS-MT)。")
-        network, pieces = _KINDS[kind]
+    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None) -> None:
+        """From a folder of our own or of a Marian model; on all cores unless given. Raises MissingWeights."""
+        network, pieces = kind_of(folder)
         self._pieces: JointPieces | MarianPieces = pieces(folder)
         self._decoder = Decoder(
-            exported(folder, "translator", lambda new: export_decoder(network.load(folder), new)), device
+            exported(folder, "translator", lambda new: export_decoder(network.load(folder), new)), device, threads
         )
         self._lock = Lock()
         self.takes_hints, self.longest = self._pieces.takes_hints, self._pieces.longest_source
@@ -126,6 +123,14 @@ class Network:
             for i, hypothesis in zip(batch, found, strict=True):
                 drafts[i] = Draft(pieces.decode(hypothesis.pieces), hypothesis.score, len(hypothesis.pieces))
         return [drafts[i] for i in range(len(lines))]
+
+
+def kind_of(folder: Path) -> tuple[Any, Any]:
+    """The classes of the network and of the pieces that a model folder is for. Raises MissingWeights."""
+    kind = _model_type(folder)
+    if kind not in _KINDS:
+        raise MissingWeights(f"{folder} 是 {kind} 模型,不受支持。可用:本项目训练的翻译模型,或 Marian(OPUS-MT)。")
+    return _KINDS[kind]
 
 
 def _model_type(folder: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -28,36 +29,57 @@ _WORK_HEIGHT = 32.0  # strokes are found at this glyph height at most, in pixels
 _COLOURS = 5
 
 
-def glyph_mask(rgb: np.ndarray, lines: Sequence[TextLine], kept: Sequence[TextLine] = ()) -> np.ndarray:
-    """Mark the strokes of `lines` with their antialiasing, outline, shadow and glow.
+@dataclass
+class Strokes:
+    """The strokes of one line with their antialiasing, outline, shadow and glow."""
+
+    box: tuple[int, int, int, int]  # x0, y0, x1, y1 in the picture
+    mask: np.ndarray  # bool [y1 - y0, x1 - x0]
+
+
+def find_strokes(rgb: np.ndarray, lines: Sequence[TextLine], others: Sequence[TextLine] = ()) -> list[Strokes]:
+    """The strokes of each of `lines`.
 
     Args:
         rgb: uint8 [H, W, 3].
         lines: polygons in pixels of `rgb`.
-        kept: lines that stay in the picture; none of their strokes is marked.
+        others: more text in the picture, none of whose strokes is taken for one of `lines`.
 
-    Returns:
-        bool [H, W]. Pixels far from every polygon are never marked, nor are borders and pictures that pass by.
+    Pixels far from a line's polygon are never marked, nor are borders and pictures that pass by.
     """
-    mask = np.zeros(rgb.shape[:2], bool)
     owners = np.zeros(rgb.shape[:2], np.uint16)
-    for number, line in enumerate([*lines, *kept], 1):
-        corners = np.round(line.polygon).astype(np.int32)
-        cv2.fillConvexPoly(owners, corners, number)
-        if number > len(lines):  # a detector's box may cut the glyphs' edges: what is kept is kept whole
-            cv2.polylines(owners, [corners], True, number, thickness=max(1, round(0.25 * glyph_height(line))))
+    for number, line in enumerate([*lines, *others], 1):
+        _draw(owners, line, number, whole=number > len(lines))
 
-    def strokes_of(number: int) -> tuple[Neighbourhood, np.ndarray]:
+    def strokes_of(number: int) -> Strokes:
         near = Neighbourhood.of(lines[number - 1], rgb.shape, _MARGIN, _WORK_HEIGHT)
         owner = _nearest(owners, near)
-        return near, _strokes(near.cut(rgb), near, (owner != 0) & (owner != number))
-
-    for near, strokes in parallel_map(strokes_of, range(1, len(lines) + 1)):
-        x0, y0, x1, y1 = near.box
+        strokes = _strokes(near.cut(rgb), near, (owner != 0) & (owner != number))
         if near.scale < 1:
-            strokes = cv2.resize(strokes.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 0.1
-        mask[y0:y1, x0:x1] |= strokes
-    return mask & (owners <= len(lines))
+            strokes = near.enlarged(strokes.astype(np.float32)) > 0.1
+        return Strokes(near.box, strokes)
+
+    return parallel_map(strokes_of, range(1, len(lines) + 1))
+
+
+def glyph_mask(shape: tuple[int, ...], strokes: Sequence[Strokes], kept: Sequence[TextLine] = ()) -> np.ndarray:
+    """bool [H, W], all these strokes in a picture of `shape` (H, W, ...), without what belongs to the lines `kept`."""
+    mask = np.zeros(shape[:2], bool)
+    for each in strokes:
+        x0, y0, x1, y1 = each.box
+        mask[y0:y1, x0:x1] |= each.mask
+    stays = np.zeros(shape[:2], np.uint8)
+    for line in kept:
+        _draw(stays, line, 1, whole=True)
+    return mask & (stays == 0)
+
+
+def _draw(image: np.ndarray, line: TextLine, value: int, whole: bool) -> None:
+    """Fill a line's polygon; a detector's box may cut the glyphs' edges, `whole` goes so far beyond it."""
+    corners = np.round(line.polygon).astype(np.int32)
+    cv2.fillConvexPoly(image, corners, value)
+    if whole:
+        cv2.polylines(image, [corners], True, value, thickness=max(1, round(0.25 * glyph_height(line))))
 
 
 def _nearest(labels: np.ndarray, near: Neighbourhood) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from paddle_vlm.translation.background import Neighbourhood, fit_background, glyph_height, length
+from paddle_vlm.translation.background import Neighbourhood, fit_surface, glyph_height, length
 
 if TYPE_CHECKING:
     from paddle_vlm.translation.ocr import TextLine
@@ -46,7 +46,7 @@ def measure_style(rgb: np.ndarray, line: TextLine, mask: np.ndarray) -> TextStyl
     """
     strip, marked = _upright(rgb, line, mask)
     lab = cv2.cvtColor(strip.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    surface = fit_background(lab, ~marked, _STRIP)
+    surface = fit_surface(lab, ~marked)
     free = ~marked if (~marked).sum() >= 20 else np.ones_like(marked)
     background = _median(strip[free])
     difference = length(lab - (surface.values if surface else np.median(lab[free], axis=0)))

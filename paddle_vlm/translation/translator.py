@@ -47,13 +47,14 @@ class Translator:
         glossary: Glossary | None = None,
         memory: Memory | None = None,
         device: str = "auto",
+        threads: int | None = None,
     ) -> None:
         """`model` names bundled weights, a folder of the same files, or a Hugging Face folder of a Marian model.
 
-        Raises MissingWeights.
+        `threads` of the network; all cores unless given. Raises MissingWeights.
         """
         folder = fetch(model)
-        self._network = Network(folder, device)
+        self._network = Network(folder, device, threads)
         self._confidence = Confidence.load(folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._decoding = config.get("decoding") or {"beam": config.get("num_beams", 1)}

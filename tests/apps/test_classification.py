@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from paddle_vlm.apps.classification import Classifier
+from paddle_vlm.data import emoji
 from paddle_vlm.errors import BadImage, MissingWeights, OutputError
 
 
@@ -71,6 +72,17 @@ def test_a_run_is_found_by_its_folder_ended_or_not(dot_classifier, tmp_path):
     (tmp_path / "going_on/best").mkdir()
     (tmp_path / "going_on/model/model.safetensors").rename(tmp_path / "going_on/best/model.safetensors")
     assert Classifier(tmp_path / "going_on").classify(picture((220, 30, 30))).label == "红点"
+
+
+def test_the_shipped_classifier_names_even_drawings_of_its_ten_classes():
+    classifier, drawn = Classifier(), emoji.load_emoji("twemoji", size=64)
+    expected = dict(zip("✈🚗🐦🐱🦌🐶🐸🐴🚢🚚", classifier.names, strict=True))
+    right = [
+        classifier.classify(picture).label == expected[each.character[0]]
+        for each, picture in zip(drawn.emoji, drawn.images, strict=True)
+        if each.character.rstrip("\ufe0f") in expected
+    ]
+    assert len(right) == 10 and sum(right) >= 5  # it learnt from photographs; by chance one would be right
 
 
 def test_bad_models_and_pictures_are_explained(classifier, tmp_path):

@@ -114,9 +114,11 @@ def test_the_record_is_json_with_every_key(translator, picture, tmp_path):
     assert record == json.loads(json.dumps(result.to_dict()))
     assert record["image"] is None
     assert all(len(region["polygon"]) == 4 and 0 <= region["ocr_score"] <= 1 for region in record["regions"])
-    assert sum(record["seconds"][s] for s in ("ocr", "translate", "erase", "typeset")) == pytest.approx(
-        record["seconds"]["total"], abs=0.01
+    ocr, translate, erase, typeset, total = (
+        record["seconds"][stage] for stage in ("ocr", "translate", "erase", "typeset", "total")
     )
+    assert ocr + max(translate, erase) + typeset <= total + 0.01
+    assert total <= ocr + translate + erase + typeset + 0.01
 
 
 def test_tiny_empty_and_extreme_pictures_come_through(translator):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from paddle_vlm.cli import main
 from paddle_vlm.cli.classify import plan_heatmaps
+from paddle_vlm.data import cifar10
 from paddle_vlm.errors import UsageError
 
 
@@ -66,6 +67,6 @@ def test_heat_maps_have_distinct_names(tmp_path):
         plan_heatmaps([Path("a.jpg"), Path("b.jpg")], tmp_path / "heat.png")
 
 
-def test_without_a_model_or_labels_it_says_how_to_get_one(photos, caplog):
-    assert main(["classify", str(photos)]) == 2
-    assert "--model" in caplog.text and "--labels" in caplog.text
+def test_without_a_model_the_shipped_one_names_ten_classes_in_chinese(photos, capsys):
+    assert main(["classify", str(next(photos.glob("0_*"))), "-k", "10"]) == 0
+    assert {line.split()[-1] for line in capsys.readouterr().out.splitlines()} == set(cifar10.CHINESE)

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import paddle
 import pytest
-from paddle import nn
+from paddle import inference, nn
 from paddle.static import InputSpec
 
 from paddle_vlm.errors import MissingWeights, OutputError, UsageError
 from paddle_vlm.inference.export import export
-from paddle_vlm.inference.predictor import Predictor, make_config
+from paddle_vlm.inference.predictor import Gpu, Predictor, make_config
 
 
 class Both(nn.Layer):
@@ -98,6 +98,25 @@ def test_the_gpu_configuration_uses_the_gpu_and_no_onednn(folder):
     assert not config.mkldnn_enabled()
     if paddle.is_compiled_with_cuda():
         assert config.use_gpu()
+
+
+def test_a_card_its_memory_and_its_precision_are_the_callers_choice(folder):
+    assert Gpu().arguments() == (512, 0, inference.PrecisionType.Float32)
+    chosen = Gpu(card=1, memory=2048, half=True)
+    assert chosen.arguments() == (2048, 1, inference.PrecisionType.Half)
+    if paddle.is_compiled_with_cuda():
+        config = make_config(folder, "gpu", gpu=chosen)
+        assert (config.memory_pool_init_size_mb(), config.gpu_device_id()) == (2048, 1)
+
+
+def test_a_clone_answers_alike_and_apart(folder):
+    first = Predictor(folder, "cpu")
+    (left, right), others = arrays(3), arrays(2, seed=1)
+    wanted = first.run(left, right)[0]
+    second = first.clone()
+    second.run(*others)
+    assert np.array_equal(first.run(left, None)[0], wanted)  # the clone's inputs are its own
+    assert np.array_equal(second.run(left, right)[0], wanted)
 
 
 def test_threads_are_the_callers_choice(folder):

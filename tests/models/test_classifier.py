@@ -50,3 +50,6 @@ def test_folders_that_hold_no_classifier_are_explained(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(settings | {"names": ["猫"]}))
     with pytest.raises(MissingWeights, match="形状"):
         ImageClassifier.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(settings | {"shown": ["喵"]}))
+    with pytest.raises(MissingWeights, match="一一对应"):
+        ImageClassifier.load(tmp_path)

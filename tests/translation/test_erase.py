@@ -6,10 +6,16 @@ import pylopdf_fonts_zh_cn
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from paddle_vlm.translation.erase import erase, glyph_mask
+from paddle_vlm.translation.erase import erase
 from paddle_vlm.translation.ocr import TextLine
+from paddle_vlm.translation.strokes import find_strokes, glyph_mask
 
 FONT = str(pylopdf_fonts_zh_cn.sans_path())
+
+
+def marked(picture, *lines, kept=()):
+    """The mask of these lines' strokes."""
+    return glyph_mask(picture.shape, find_strokes(picture, lines, kept), kept)
 
 
 def erased(ground, size=44, text="禁止停车", color=(180, 20, 30), quality=None):
@@ -24,7 +30,7 @@ def erased(ground, size=44, text="禁止停车", color=(180, 20, 30), quality=No
     if quality:
         coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         picture = np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
-    mask = glyph_mask(np.ascontiguousarray(picture[..., :3]), [line])
+    mask = marked(np.ascontiguousarray(picture[..., :3]), line)
     return erase(picture, mask, [line]), mask, picture
 
 
@@ -100,5 +106,14 @@ def test_the_given_picture_is_not_changed():
     picture = np.asarray(image).copy()
     before = picture.copy()
     line = TextLine(np.array([[50, 58], [132, 58], [132, 102], [50, 102]], np.float32), "出口", 1.0, "horizontal")
-    erase(picture, glyph_mask(picture, [line]), [line])
+    erase(picture, marked(picture, line), [line])
     assert np.array_equal(picture, before)
+
+
+def test_a_frame_close_to_the_text_does_not_bleed_into_the_ground():
+    ys = np.linspace(150, 175, 190, dtype=np.float32)[:, None, None]
+    ground = np.broadcast_to(ys * (1, 0.16, 0.17), (190, 420, 3)).astype(np.uint8).copy()
+    for y in (44, 160):
+        cv2.line(ground, (20, y), (400, y + 4), (235, 200, 115), 3)
+    result, mask, _ = erased(ground, size=84, text="老城面馆", color=(236, 202, 116))
+    assert np.abs(result.astype(int) - ground)[mask].max() < 8

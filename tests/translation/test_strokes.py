@@ -7,9 +7,14 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from paddle_vlm.translation.ocr import TextLine
-from paddle_vlm.translation.strokes import glyph_mask
+from paddle_vlm.translation.strokes import find_strokes, glyph_mask
 
 FONT = str(pylopdf_fonts_zh_cn.sans_path())
+
+
+def marked(picture, *lines, kept=()):
+    """The mask of these lines' strokes."""
+    return glyph_mask(picture.shape, find_strokes(picture, lines, kept), kept)
 
 
 def written(ground, text="安全出口", at=(60, 60), size=48, color=(20, 30, 90), **style):
@@ -35,7 +40,7 @@ def grounds():
 @pytest.mark.parametrize("ground", [pytest.param(g, id=name) for name, g in grounds()])
 def test_every_pixel_of_the_text_is_marked_and_little_else(ground):
     picture, changed, line = written(ground)
-    mask = glyph_mask(picture, [line])
+    mask = marked(picture, line)
     assert mask[changed].all()
     assert not mask[cv2.distanceTransform(np.uint8(~changed), cv2.DIST_L2, 5) > 9].any()
 
@@ -47,7 +52,7 @@ def test_outline_and_soft_shadow_are_marked_with_the_glyphs():
     shaded = (ground * (1 - 0.6 * shade)).astype(np.uint8)
     picture, _, line = written(shaded, color=(255, 255, 255), stroke_width=3, stroke_fill=(150, 20, 30))
     seen = np.abs(picture.astype(int) - ground).max(axis=2) > 12
-    assert glyph_mask(picture, [line])[seen].mean() > 0.995
+    assert marked(picture, line)[seen].mean() > 0.995
 
 
 def test_a_wide_glow_is_marked_to_its_end():
@@ -57,7 +62,7 @@ def test_a_wide_glow_is_marked_to_its_end():
     lit = (ground * (1 - glow) + np.array([255, 150, 160]) * glow).astype(np.uint8)
     picture, _, line = written(lit, at=(80, 70), color=(220, 0, 0))
     seen = np.abs(picture.astype(int) - ground).max(axis=2) > 20
-    assert glyph_mask(picture, [line])[seen].mean() > 0.98
+    assert marked(picture, line)[seen].mean() > 0.98
 
 
 def test_a_frame_beside_the_text_is_left_alone():
@@ -65,23 +70,23 @@ def test_a_frame_beside_the_text_is_left_alone():
     cv2.rectangle(ground, (46, 52), (270, 130), (20, 30, 90), 3)
     frame = (ground != (250, 250, 245)).any(axis=2)
     picture, _, line = written(ground)
-    assert glyph_mask(picture, [line])[frame].mean() < 0.02
+    assert marked(picture, line)[frame].mean() < 0.02
 
 
 def test_lines_that_stay_are_not_touched():
     ground = np.full((240, 360, 3), (250, 250, 245), np.uint8)
     picture, _, gone = written(ground, at=(60, 60))
     picture, stays_shape, stays = written(picture, "TAXI", at=(60, 112))
-    assert not glyph_mask(picture, [gone], kept=[stays])[stays_shape].any()
+    assert not marked(picture, gone, kept=[stays])[stays_shape].any()
 
 
 def test_no_lines_give_an_empty_mask():
-    assert not glyph_mask(np.zeros((20, 30, 3), np.uint8), []).any()
+    assert not marked(np.zeros((20, 30, 3), np.uint8)).any()
 
 
 def test_a_line_that_sticks_out_of_the_picture_is_no_error():
     polygon = np.array([[-30, -20], [50, -20], [50, 20], [-30, 20]], np.float32)
     picture = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     outside = polygon + 500
-    mask = glyph_mask(picture, [TextLine(polygon, "一", 1.0, "horizontal"), TextLine(outside, "二", 1.0, "vertical")])
+    mask = marked(picture, TextLine(polygon, "一", 1.0, "horizontal"), TextLine(outside, "二", 1.0, "vertical"))
     assert mask.shape == (40, 60)

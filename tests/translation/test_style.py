@@ -7,11 +7,16 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from paddle_vlm.translation.ocr import TextLine
-from paddle_vlm.translation.strokes import glyph_mask
+from paddle_vlm.translation.strokes import find_strokes, glyph_mask
 from paddle_vlm.translation.style import measure_style
 
 FONT = str(pylopdf_fonts_zh_cn.sans_path())
 TEXT = "营业时间"
+
+
+def marked(picture, *lines, kept=()):
+    """The mask of these lines' strokes."""
+    return glyph_mask(picture.shape, find_strokes(picture, lines, kept), kept)
 
 
 def style_of(color, ground, size=48, quality=None, turn=0.0, lean=0.0, **stroke):
@@ -30,7 +35,7 @@ def style_of(color, ground, size=48, quality=None, turn=0.0, lean=0.0, **stroke)
     extra = abs(slope) * (y1 - y0) / 2
     box = np.array([[[x0 - extra, y0], [x1 + extra, y0], [x1 + extra, y1], [x0 - extra, y1]]], np.float64)
     line = TextLine(cv2.perspectiveTransform(box, matrix)[0].astype(np.float32), TEXT, 1.0, "horizontal")
-    return measure_style(picture, line, glyph_mask(picture, [line]))
+    return measure_style(picture, line, marked(picture, line))
 
 
 def far(first, second):
