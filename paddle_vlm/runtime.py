@@ -35,7 +35,13 @@ _IMPORTING = threading.RLock()
 
 
 def cores() -> int:
-    """Processor cores that this process may use: hyperthreads count once; affinity and cgroup quotas are respected."""
+    """Processor cores that this process may use: hyperthreads count once; affinity and cgroup quotas are respected.
+
+    `PADDLE_VLM_CORES` takes the place of all this, for one of several processes that share a machine.
+    """
+    given = os.environ.get("PADDLE_VLM_CORES", "")
+    if given.isdigit() and int(given):
+        return int(given)
     try:
         allowed = os.sched_getaffinity(0)
     except AttributeError:  # not Linux

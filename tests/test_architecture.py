@@ -20,6 +20,8 @@ LAYERS = [
     {"training", "inference"},
     {"retrieval", "translation"},
     {"apps"},
+    {"deployment"},
+    {"serving"},
     {"cli"},
 ]
 LEVEL = {unit: level for level, layer in enumerate(LAYERS) for unit in layer}

@@ -37,6 +37,12 @@ def test_cores_respects_the_processors_that_the_process_may_use():
     assert python(code + "print(runtime.cores())").strip() == "1"
 
 
+def test_one_of_several_processes_is_told_its_share_of_the_cores():
+    code = "from paddle_vlm import runtime; import os; print(runtime.cores(), os.environ['OMP_NUM_THREADS'])"
+    assert python(code, PADDLE_VLM_CORES="3", OMP_NUM_THREADS="").strip() == "3 3"
+    assert python(code, PADDLE_VLM_CORES="many", OMP_NUM_THREADS="").split() == [str(runtime.cores())] * 2
+
+
 def test_loading_a_model_class_prints_none_of_paddles_chatter():
     code = "from paddle_vlm import runtime\nwith runtime.heavy_imports():\n    import paddle\nprint('done')"
     assert python(code, OMP_NUM_THREADS="2").strip() == "done"

@@ -23,6 +23,8 @@ COMMANDS = {
     "search": "paddle_vlm.cli.search",
     "dedup": "paddle_vlm.cli.dedup",
     "train": "paddle_vlm.cli.train",
+    "export": "paddle_vlm.cli.export",
+    "batch": "paddle_vlm.cli.batch",
 }
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ _RATE_WINDOW = 10.0  # seconds over which the speed of answering is taken
 _LONGEST_WAIT = 60.0  # seconds that a refused caller is asked to wait at most
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting(Generic[Item, Result]):
     item: Item
     answer: "asyncio.Future[Result]"
@@ -36,7 +36,7 @@ class Batcher(Generic[Item, Result]):
 
     Attributes:
         run: items -> for each its result, or the exception that its caller gets.
-        max_queue: items that may wait; more are refused.
+        max_queue: items that may be here at a time, waiting or running; more are refused.
         slots: batches that run at once.
     """
 
@@ -50,6 +50,7 @@ class Batcher(Generic[Item, Result]):
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set, init=False)
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
     _last: int = field(default=0, init=False)  # size of the last batch
+    _pending: int = field(default=0, init=False)  # callers that wait for an answer
     _answered: deque[tuple[float, int]] = field(default_factory=deque, init=False)
 
     @property
@@ -59,9 +60,9 @@ class Batcher(Generic[Item, Result]):
 
     def check(self) -> None:
         """Raises Busy where `submit` would."""
-        if len(self._queue) >= self.max_queue:
+        if self._pending >= self.max_queue:
             seconds = self._retry_after()
-            raise Busy(f"服务繁忙:已有 {len(self._queue)} 个请求在排队。请在 {seconds:.0f} 秒后重试。", seconds)
+            raise Busy(f"服务繁忙:已有 {self._pending} 个请求在处理或排队。请在 {seconds:.0f} 秒后重试。", seconds)
 
     async def submit(self, item: Item, seconds: float | None = None) -> Result:
         """The result for `item`. Raises Busy when the queue is full, TooLate after `seconds`, or what `run` gave.
@@ -72,11 +73,16 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         waiting: _Waiting[Item, Result] = _Waiting(item, loop.create_future(), loop.time())
         self._queue.append(waiting)
+        self._pending += 1
         self._pump()
         try:
             return await asyncio.wait_for(waiting.answer, seconds)
         except asyncio.TimeoutError as error:
             raise TooLate(f"{seconds:g} 秒内没有得出结果。请稍后重试,或减小图片、文本。") from error
+        finally:
+            self._pending -= 1
+            if waiting in self._queue:
+                self._queue.remove(waiting)
 
     async def close(self) -> None:
         """Wait until everything that was accepted is answered."""
@@ -142,4 +148,4 @@ class Batcher(Generic[Item, Result]):
             return 1.0
         passed = max(1.0, asyncio.get_running_loop().time() - self._answered[0][0])
         speed = sum(count for _, count in self._answered) / passed
-        return float(min(_LONGEST_WAIT, max(1, math.ceil(len(self._queue) / speed))))
+        return float(min(_LONGEST_WAIT, max(1, math.ceil(self._pending / speed))))

@@ -86,6 +86,19 @@ class ImageClassifier(nn.Layer):
         return model
 
 
+class PixelClassifier(nn.Layer):
+    """A classifier that takes pictures as they are, for export."""
+
+    def __init__(self, model: ImageClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """uint8 [B, size, size, 3] -> probabilities [B, classes]."""
+        images = pixels.transpose([0, 3, 1, 2]).astype("float32") * (2 / 255) - 1  # as `to_input`
+        return F.softmax(self.model(images), -1)
+
+
 def to_input(images: np.ndarray) -> np.ndarray:
     """uint8 or float [N, H, W, 3] in 0..255 -> float32 [N, 3, H, W] in -1..1."""
     return np.ascontiguousarray((images.astype(np.float32) * np.float32(2 / 255) - 1).transpose(0, 3, 1, 2))

@@ -1,9 +1,9 @@
 """A line word by word from the dictionary, with names in pinyin: what stands in where the network is unsure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from paddle_vlm.text import names
 from paddle_vlm.text.cedict import Cedict
@@ -12,6 +12,7 @@ from paddle_vlm.text.hints import ARROW, Hint, HintBook
 from paddle_vlm.translation import patterns
 
 LONGEST = 12  # characters of a dictionary phrase
+_NOTICE = 4  # characters of a sign term that can stand alone
 _KINDS = frozenset({
     "Road", "Street", "Store", "Hall", "Department", "Office", "Bureau", "Factory", "Station", "Bridge", "Province",
     "City", "County", "District", "Town", "Village", "Institute", "Group", "Company", "Center", "Ltd", "University",
@@ -32,11 +33,15 @@ class Literal:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A stretch of a line in English; `characters` counts its Chinese word's, `sure` says that it is no guess."""
+    """A stretch of a line in English; `characters` counts its Chinese word's, `sure` says that it is no guess.
+
+    A `notice` says something by itself ("Staff only").
+    """
 
     english: str
     characters: int = 0
     sure: bool = False
+    notice: bool = False
 
     @property
     def is_hint(self) -> bool:
@@ -77,7 +82,7 @@ class LiteralWriter:
         words = [piece for piece in pieces if piece.characters]
         characters = sum(piece.characters for piece in words)
         known = sum(piece.characters for piece in words if piece.sure) / characters if characters else 1.0
-        return Literal(_title(" ".join(piece.english for piece in pieces if piece.english)), known, len(words))
+        return Literal(_title(_joined(pieces)), known, len(words))
 
     def augment(self, text: str, terms: Mapping[str, str] | None = None) -> str:
         """The network's input, `line ⇢ word | word | Pinyin`: the line and the English of its words, in order.
@@ -102,7 +107,8 @@ class LiteralWriter:
                     continue
                 for hint in self._words("".join(run)):
                     english, sure = self._sense(hint)
-                    yield _Piece(english, len(hint.word), sure)
+                    notice = len(hint.word) >= _NOTICE and hint.word in self._signs and " " in english
+                    yield _Piece(english, len(hint.word), sure, notice)
             unit = patterns.whole(text[start:end])
             yield _Piece(unit or text[start:end], sure=bool(unit))
             at = end
@@ -180,6 +186,13 @@ class LiteralWriter:
     def _has_part(self, part: str) -> bool:
         known = part in self._words_first or part in self._signs or part in self._lexicon
         return known or (len(part) > 1 and bool(self._cedict.senses(part)))
+
+
+def _joined(pieces: Iterable[_Piece]) -> str:
+    """The pieces in one line, a full stop between two notices that were written without one."""
+    written = [piece for piece in pieces if piece.english]
+    text = "".join(one.english + (". " if one.notice and other.notice else " ") for one, other in pairwise(written))
+    return text + (written[-1].english if written else "")
 
 
 def _title(text: str) -> str:

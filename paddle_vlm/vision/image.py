@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from paddle_vlm.errors import BadImage, OutputError, UsageError
+from paddle_vlm.errors import BadImage, ImageTooLarge, OutputError, UsageError
 from paddle_vlm.vision.pixels import eight_bits, split_alpha, to_rgb, upright, without_backdrop
 
 # Broken EXIF is ignored here; Pillow's English remarks about it would only puzzle the user.
@@ -230,7 +230,7 @@ def _decode(file: BinaryIO, label: str, max_pixels: int, at_least: int | None) -
     except UnidentifiedImageError as error:
         raise BadImage(f"{label} 不是图片,或文件头已损坏。{_format_hint(head)}") from error
     except Image.DecompressionBombError as error:
-        raise BadImage(f"图片 {label} 的像素数超过上限。请先缩小。") from error
+        raise ImageTooLarge(f"图片 {label} 的像素数超过上限。请先缩小。") from error
     except MemoryError as error:
         raise BadImage(f"内存不足,无法读取图片 {label}。请先缩小。") from error
     except Exception as error:  # on corrupted data Pillow's decoders raise whatever they stumble over
@@ -251,7 +251,8 @@ def _format_hint(head: bytes) -> str:
 
 def _check_size(label: str, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise BadImage(f"图片 {label} 有 {width}×{height} 像素,超过上限 {max_pixels / 1e6:.0f} 百万像素。请先缩小。")
+        limit = f"{max_pixels / 1e6:.0f} 百万像素"
+        raise ImageTooLarge(f"图片 {label} 有 {width}×{height} 像素,超过上限 {limit}。请先缩小。")
     if width < 1 or height < 1:
         raise BadImage(f"图片 {label} 的尺寸是 {width}×{height}。请重新导出该图片。")
 

@@ -77,11 +77,11 @@ def test_several_slots_run_at_once():
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back():
     async def scenario():
         run = Doubler(go=False)
-        batcher = Batcher(run, max_batch=1, max_queue=2)
+        batcher = Batcher(run, max_batch=1, max_queue=3)
         callers = [asyncio.ensure_future(batcher.submit(number)) for number in range(3)]
         await settle()
         for refused in (batcher.check, lambda: batcher.submit(4)):
-            with pytest.raises(Busy, match="2 个请求在排队") as caught:
+            with pytest.raises(Busy, match="3 个请求在处理或排队") as caught:
                 await refused() if refused is not batcher.check else refused()
             assert 1 <= caught.value.retry_after <= 60
         run.go.set()

@@ -14,7 +14,10 @@ def book() -> HintBook:
 @pytest.fixture
 def writer(book) -> LiteralWriter:
     """Small tables, so that each test shows where a word comes from."""
-    words, signs = {"的": "-", "中心": "Center", "元": "yuan", "店": "Store"}, {"小心地滑": "Caution: wet floor"}
+    words, signs = (
+        {"的": "-", "中心": "Center", "元": "yuan", "店": "Store"},
+        {"小心地滑": "Caution: wet floor", "请勿吸烟": "No smoking"},
+    )
     return LiteralWriter(book, Cedict.load(), words=words, signs=signs, lexicon={"修复": "repair", "水果": "fruit"})
 
 
@@ -22,6 +25,7 @@ def writer(book) -> LiteralWriter:
     ("line", "english"),
     [
         ("小心地滑", "Caution: wet floor"),
+        ("小心地滑请勿吸烟", "Caution: wet floor. No smoking"),
         ("土壤修复中心", "Soil Repair Center"),
         ("水果店", "Fruit Store"),
         ("我的植物", "I plant"),

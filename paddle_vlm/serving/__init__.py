@@ -1,0 +1,1 @@
+"""The HTTP service: a light front that speaks HTTP, and worker processes that hold the models."""
