@@ -53,9 +53,9 @@ class BatchClassifier:
             outcomes[number] = {"classes": guesses}
         return outcomes
 
-    def probe(self) -> None:
-        """Run every size of batch once, so that no client waits for oneDNN to prepare for it."""
-        for count in range(1, _MOST + 1):
+    def probe(self, thorough: bool = False) -> None:
+        """Classify nothing once, or once in every size of batch."""
+        for count in range(1, _MOST + 1 if thorough else 2):
             self._probabilities(np.zeros((count, self._size, self._size, 3), np.uint8))
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray:

@@ -39,8 +39,11 @@ class Handler(Protocol):
     def run(self, items: Sequence[Item], progress: Callable[[int, Any], None]) -> Sequence[Any]:
         """For each item its result or a PaddleVLMError; `progress(number of the item, event)` may tell of long work."""
 
-    def probe(self) -> None:
-        """Do real work once. Raises PaddleVLMError when the model is no good."""
+    def probe(self, thorough: bool = False) -> None:
+        """Do real work once; `thorough` for every size of batch, so that no client waits for oneDNN to prepare for it.
+
+        Raises PaddleVLMError when the model is no good.
+        """
 
 
 class HandlerFailed(RuntimeError):
@@ -149,7 +152,7 @@ class LocalEngine:
     def _loaded(self) -> Mapping[str, Handler]:
         handlers = self._load(self._settings)
         for handler in handlers.values():
-            handler.probe()
+            handler.probe(thorough=True)
         return handlers
 
     async def _run(self, task: str, calls: Sequence[Call]) -> list[Any]:

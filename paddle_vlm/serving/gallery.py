@@ -28,7 +28,7 @@ class SearchHandler:
     def run(self, items: Sequence[Item], progress: Callable[[int, Any], None]) -> list[Any]:
         return [self._attempt(item) for item in items]
 
-    def probe(self) -> None:
+    def probe(self, thorough: bool = False) -> None:
         if self._folder is not None and (self._folder / NAME).exists():
             self._opened().search("红苹果", 1)
 
@@ -69,7 +69,7 @@ class IndexHandler:
     def run(self, items: Sequence[Item], progress: Callable[[int, Any], None]) -> list[Any]:
         return [self._attempt(number, item, progress) for number, item in enumerate(items)]
 
-    def probe(self) -> None:
+    def probe(self, thorough: bool = False) -> None:
         """Nothing to try: the model is the search's."""
 
     def _attempt(self, number: int, item: Item, progress: Callable[[int, Any], None]) -> Any:

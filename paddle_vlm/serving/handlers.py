@@ -34,8 +34,8 @@ def loaders(settings: ServeSettings) -> Iterator[tuple[str, Callable[[], Handler
     models, device = settings.models, settings.device
     model = lru_cache(lambda: SearchModel.load(models.search, device))
     known: dict[str, Callable[[], Handler]] = {
-        "embed": lambda: EmbedHandler(model(), pixels),
         "classify": lambda: ClassifyHandler(models.classifier, model, device, pixels),
+        "embed": lambda: EmbedHandler(model(), pixels),
         "search": lambda: SearchHandler(settings.index, model(), pixels),
         "index": lambda: IndexHandler(settings.index, settings.pictures, models.search, model(), pixels),
         "translate": lambda: TranslateHandler(models.translator, models.ocr, device, pixels),
@@ -79,8 +79,8 @@ class EmbedHandler:
             outcomes[number] = self._record(outcome) if isinstance(outcome, np.ndarray) else outcome
         return outcomes
 
-    def probe(self) -> None:
-        for part in _in_powers_of_two([np.zeros((64, 64, 3), np.uint8)] * 31):
+    def probe(self, thorough: bool = False) -> None:
+        for part in _in_powers_of_two([np.zeros((64, 64, 3), np.uint8)] * (31 if thorough else 1)):
             self._model.encode_images(part)
         self._model.encode_texts(["红苹果"])
 
@@ -125,9 +125,9 @@ class ClassifyHandler:
                 outcomes[number] = attempt(self._choose, item)
         return outcomes
 
-    def probe(self) -> None:
+    def probe(self, thorough: bool = False) -> None:
         if self._classifier is not None:
-            self._classifier.probe()
+            self._classifier.probe(thorough)
 
     def _classify(self, items: Sequence[Item]) -> list[Any]:
         if self._classifier is None:
@@ -152,7 +152,7 @@ class TranslateHandler:
     def run(self, items: Sequence[Item], progress: Progress) -> list[Any]:
         return [attempt(self._translate, item) for item in items]
 
-    def probe(self) -> None:
+    def probe(self, thorough: bool = False) -> None:
         self._translator.translate(np.full((64, 64, 3), 255, np.uint8))
 
     def _translate(self, item: Item) -> dict[str, Any]:
@@ -185,5 +185,5 @@ class AnalyzeHandler:
                 outcomes[number] = analysis.to_dict()
         return outcomes
 
-    def probe(self) -> None:
+    def probe(self, thorough: bool = False) -> None:
         self._analyzer.analyze("张三昨天在北京大学听了报告,内容很精彩。")

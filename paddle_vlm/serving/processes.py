@@ -167,7 +167,7 @@ class ProcessEngine:
         """Start workers in a dead one's place until one lives; it takes requests for each task whose model it has."""
         pause = 0.1
         while not self._stopping:
-            new = Worker(self._settings, dead.number)
+            new = Worker(self._settings, dead.number, warm=False)
             try:
                 await new.start()
                 if dead not in self._workers:  # a reload has brought others meanwhile

@@ -8,6 +8,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Thread
+from time import perf_counter
 from typing import Any
 
 from paddle_vlm.errors import PaddleVLMError
@@ -19,7 +20,7 @@ from paddle_vlm.serving.settings import ServeSettings
 log = logging.getLogger(__name__)
 
 
-def main(connection: socket.socket, settings: ServeSettings, number: int) -> None:
+def main(connection: socket.socket, settings: ServeSettings, number: int, warm: bool) -> None:
     """Serve until the front closes its end. Messages in: (batch, task, items); out: (batch, kind, content)."""
     # A terminal's Ctrl-C and a service manager's SIGTERM reach every process; the front decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -34,10 +35,14 @@ def main(connection: socket.socket, settings: ServeSettings, number: int) -> Non
         from paddle_vlm.serving.handlers import loaders
 
         for task, load in loaders(settings):
+            begun = perf_counter()
             handler = load()
             handler.probe()
+            log.info("model loaded", extra={"event": {"task": task, "seconds": round(perf_counter() - begun, 2)}})
             desk.open(task, handler)
             channel.send((None, "loaded", task))
+        if warm:
+            desk.warm_up()
         channel.send((None, "ready", None))
     except PaddleVLMError as error:
         _say_why(channel, str(error))
@@ -74,6 +79,12 @@ class _Desk:
         """Accept batches of a task."""
         self._threads[task] = ThreadPoolExecutor(1, thread_name_prefix=task)
         self._handlers[task] = handler
+
+    def warm_up(self) -> None:
+        """Try every handler thoroughly, each in its thread."""
+        tries = [self._threads[task].submit(handler.probe, True) for task, handler in self._handlers.items()]
+        for each in tries:
+            each.result()
 
     def receive(self) -> None:
         """Until the front closes its end; then everything that was begun is finished."""

@@ -33,12 +33,14 @@ class Worker:
         loaded: the tasks that it can do by now.
         gone: whether it has ended.
         on_lost: told when it ends without `stop`.
+
+    With `warm` it prepares for every size of batch before it is ready; not where requests wait for it already.
     """
 
-    def __init__(self, settings: ServeSettings, number: int) -> None:
+    def __init__(self, settings: ServeSettings, number: int, warm: bool = True) -> None:
         self.number, self.loaded, self.gone = number, set[str](), False
         self.on_lost: Callable[[Worker], None] | None = None
-        self._settings = settings
+        self._settings, self._warm = settings, warm
         self._batches = itertools.count()
         self._answers: dict[int, asyncio.Future[list[Any]]] = {}
         self._calls: dict[int, Sequence[Call]] = {}
@@ -63,7 +65,9 @@ class Worker:
         _set_threads(self._settings.workers)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["paddle_vlm.serving.preload"])
-        self._process = context.Process(target=worker.main, args=(back, self._settings, self.number), daemon=True)
+        self._process = context.Process(
+            target=worker.main, args=(back, self._settings, self.number, self._warm), daemon=True
+        )
         try:
             await asyncio.to_thread(self._process.start)  # the first start waits for the fork server's imports
         finally:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +70,16 @@ def test_every_picture_has_one_result_and_the_broken_one_is_listed(job, monkeypa
     found = [record["image"] for record in results(job)]
     assert sorted(found) == sorted(set(Place(job.source).pictures()) - {"0/broken.png"})
     assert {each["label"] for record in results(job) for each in record["classes"]} == {"红点", "蓝点"}
+
+
+def test_a_worker_keeps_opencv_to_its_share_of_the_cores(job, monkeypatch):
+    monkeypatch.setenv("PADDLE_VLM_CORES", "1")
+    before = cv2.getNumThreads()
+    try:
+        Worker(job)
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_a_second_start_has_nothing_to_do_and_new_pictures_become_new_parts(job, source, monkeypatch):

@@ -14,7 +14,7 @@ class Light:
     def __init__(self, task, settings):
         self.task, self.pixels = task, int(settings.limits.megapixels * 1e6)
 
-    def probe(self):
+    def probe(self, thorough=False):
         pass
 
     def run(self, items, progress):

@@ -217,7 +217,7 @@ class Slow:
     def __init__(self):
         self.go, self.begun = threading.Event(), threading.Semaphore(0)
 
-    def probe(self):
+    def probe(self, thorough=False):
         pass
 
     def run(self, items, progress):
