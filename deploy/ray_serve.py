@@ -28,7 +28,7 @@ def application(settings: ServeSettings, least: int, most: int, target: float, t
 
     def build() -> Any:
         from paddle_vlm.serving.app import create_app
-        from paddle_vlm.serving.engine import LocalEngine
+        from paddle_vlm.serving.local import LocalEngine
 
         return create_app(settings, LocalEngine(settings))
 

@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="需要 pip install -e .[serve]")
 from starlette.testclient import TestClient
 
 from paddle_vlm.serving.app import create_app
-from paddle_vlm.serving.engine import LocalEngine
+from paddle_vlm.serving.local import LocalEngine
 from paddle_vlm.serving.settings import ServeSettings
 
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from paddle_vlm.serving.app import create_app
-from paddle_vlm.serving.engine import LocalEngine
+from paddle_vlm.serving.local import LocalEngine
 from paddle_vlm.serving.routers import ROUTERS
 from paddle_vlm.serving.settings import Batching, Limits, ServeSettings
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings  # noqa: E402
 from schemathesis.checks import not_a_server_error  # noqa: E402
 
 from paddle_vlm.serving.app import create_app  # noqa: E402
-from paddle_vlm.serving.engine import LocalEngine  # noqa: E402
+from paddle_vlm.serving.local import LocalEngine  # noqa: E402
 from paddle_vlm.serving.settings import ServeSettings  # noqa: E402
 
 EXAMPLES = int(os.environ.get("PADDLE_VLM_FUZZ", "5"))  # an operation; 150 make more than 1,000 requests
