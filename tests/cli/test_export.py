@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from paddle_vlm.cli import main
+from paddle_vlm.deployment.build import read_config
+from paddle_vlm.deployment.exports import EXPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,3 +59,8 @@ def test_replicas_get_their_share_of_the_machine():
     assert options["num_cpus"] == 3 and options["runtime_env"]["env_vars"]["PADDLE_VLM_CORES"] == "3"
     scaling = deployment._deployment_config.autoscaling_config
     assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (1, 5, 4.0)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs/export").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_export_config_is_valid(file):
+    assert read_config(file).task in EXPORTS

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from paddle_vlm.cli import evaluate, main
 from paddle_vlm.training.tasks import load_task
@@ -59,8 +58,9 @@ def test_evaluation_lists_its_tasks_in_chinese(capsys):
     assert "是否想写 classify" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda file: file.stem)
-def test_every_config_that_names_a_task_is_valid(file):
-    if "task" not in yaml.safe_load(file.read_text(encoding="utf-8")):
-        pytest.skip("不是训练配置")
+TRAININGS = sorted(file for file in (ROOT / "configs").rglob("*.yaml") if file.parent.name not in ("export", "serve"))
+
+
+@pytest.mark.parametrize("file", TRAININGS, ids=lambda file: file.stem)
+def test_every_training_config_is_valid(file):
     load_task(file)
