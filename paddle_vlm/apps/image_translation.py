@@ -1,5 +1,6 @@
 """Translate the Chinese text in a picture into English, in place."""
 
+import tempfile
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -65,6 +66,11 @@ class TranslatedImage:
     def save(self, path: str | Path) -> Path:
         """Write the picture in the format of the suffix. OutputError when that fails or would overwrite the input."""
         return save_image(self.rgb, like=self.original, path=path, alpha=self.rendering.alpha)
+
+    def encode(self, suffix: str) -> bytes:
+        """What `save` would write to a file of this suffix, such as ".jpg"."""
+        with tempfile.TemporaryDirectory(prefix="paddle_vlm-") as folder:
+            return self.save(Path(folder) / f"out{suffix}").read_bytes()
 
     def save_comparison(self, path: str | Path) -> Path:
         """Write original and result side by side."""

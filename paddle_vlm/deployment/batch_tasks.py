@@ -4,10 +4,8 @@ import io
 import json
 import logging
 import posixpath
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -85,9 +83,7 @@ class Translate:
         def translate(name: str, content: bytes) -> dict[str, Any]:
             result = self._app.translate(content)
             written = written_name(name)
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / f"picture{posixpath.splitext(written)[1]}"
-                outcome.pictures[f"pictures/{written}"] = result.save(path).read_bytes()
+            outcome.pictures[f"pictures/{written}"] = result.encode(posixpath.splitext(written)[1])
             record = result.to_dict()
             del record["seconds"], record["image"]  # a second start must give the same
             return record | {"picture": f"pictures/{written}"}
@@ -137,10 +133,12 @@ class Embed:
             from pyarrow import parquet
         except ImportError as error:
             raise MissingDependency('写 Parquet 需要 pyarrow。请运行:pip install "paddle_vlm[scale]"') from error
+        from paddle_vlm.retrieval.scan import DECODED_SIDE, shrink
+
         outcome, names, images = Outcome(), [], []
         for name, content in pictures.items():
             try:
-                images.append(load_image(content, at_least=self._model.size).rgb)
+                images.append(shrink(load_image(content, at_least=DECODED_SIDE).rgb))  # as the index does
                 names.append(name)
             except BadImage as error:
                 outcome.failures[name] = str(error)

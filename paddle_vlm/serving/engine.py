@@ -94,3 +94,11 @@ def run_guarded(handler: Handler, items: Sequence[Item], progress: Callable[[int
     except Exception:
         log.exception("handler %s failed", type(handler).__name__)
         return [HandlerFailed("内部错误,详情见服务日志。")] * len(items)
+
+
+def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result, or the error that belongs to this item alone."""
+    try:
+        return function(*arguments)
+    except PaddleVLMError as error:
+        return error

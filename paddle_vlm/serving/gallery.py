@@ -12,7 +12,7 @@ from paddle_vlm.retrieval.catalog import NAME
 from paddle_vlm.retrieval.encoder import SearchModel
 from paddle_vlm.retrieval.index import PictureIndex
 from paddle_vlm.retrieval.scan import DECODED_SIDE
-from paddle_vlm.serving.engine import Item
+from paddle_vlm.serving.engine import Item, attempt
 from paddle_vlm.vision.image import load_image
 
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
@@ -26,17 +26,12 @@ class SearchHandler:
         self._search: ImageSearch | None = None
 
     def run(self, items: Sequence[Item], progress: Callable[[int, Any], None]) -> list[Any]:
-        return [self._attempt(item) for item in items]
+        """See `Handler`."""
+        return [attempt(self._answer, item) for item in items]
 
     def probe(self, thorough: bool = False) -> None:
         if self._folder is not None and (self._folder / NAME).exists():
             self._opened().search("红苹果", 1)
-
-    def _attempt(self, item: Item) -> Any:
-        try:
-            return self._answer(item)
-        except PaddleVLMError as error:
-            return error
 
     def _answer(self, item: Item) -> dict[str, Any]:
         options, search = item.options, self._opened()
@@ -67,6 +62,7 @@ class IndexHandler:
         self._index, self._pictures, self._name, self._model, self._pixels = index, pictures, name, model, pixels
 
     def run(self, items: Sequence[Item], progress: Callable[[int, Any], None]) -> list[Any]:
+        """See `Handler`."""
         return [self._attempt(number, item, progress) for number, item in enumerate(items)]
 
     def probe(self, thorough: bool = False) -> None:

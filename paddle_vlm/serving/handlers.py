@@ -10,11 +10,11 @@ import numpy as np
 from paddle_vlm import runtime
 from paddle_vlm.apps.text_analysis import TextAnalyzer
 from paddle_vlm.apps.zero_shot import ZeroShotClassifier
-from paddle_vlm.errors import PaddleVLMError, UsageError
+from paddle_vlm.errors import UsageError
 from paddle_vlm.retrieval.encoder import SearchModel
 from paddle_vlm.retrieval.scan import DECODED_SIDE, shrink
 from paddle_vlm.serving.classifier import BatchClassifier
-from paddle_vlm.serving.engine import Handler, Item
+from paddle_vlm.serving.engine import Handler, Item, attempt
 from paddle_vlm.serving.gallery import IndexHandler, SearchHandler
 from paddle_vlm.serving.pictures import encoded
 from paddle_vlm.serving.settings import ServeSettings
@@ -49,14 +49,6 @@ def load_handlers(settings: ServeSettings) -> Mapping[str, Handler]:
     return {task: load() for task, load in loaders(settings)}
 
 
-def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
-    """The result, or the error that belongs to this item alone."""
-    try:
-        return function(*arguments)
-    except PaddleVLMError as error:
-        return error
-
-
 class EmbedHandler:
     """Pictures or texts -> vectors, the pictures of a batch together and its texts together."""
 
@@ -64,6 +56,7 @@ class EmbedHandler:
         self._model, self._pixels = model, pixels
 
     def run(self, items: Sequence[Item], progress: Progress) -> list[Any]:
+        """See `Handler`."""
         outcomes: list[Any] = [None] * len(items)
         pictured = [number for number, item in enumerate(items) if item.images]
         worded = [number for number, item in enumerate(items) if not item.images]
@@ -114,6 +107,7 @@ class ClassifyHandler:
         self._chooser = lru_cache(64)(lambda labels: ZeroShotClassifier(labels, encoder=search()))
 
     def run(self, items: Sequence[Item], progress: Progress) -> list[Any]:
+        """See `Handler`."""
         outcomes: list[Any] = [None] * len(items)
         trained = [number for number, item in enumerate(items) if not item.options.get("labels")]
         if trained:
@@ -150,6 +144,7 @@ class TranslateHandler:
         self._translator, self._pixels = ImageTranslator(ocr=ocr, translator=translator, device=device), pixels
 
     def run(self, items: Sequence[Item], progress: Progress) -> list[Any]:
+        """See `Handler`."""
         return [attempt(self._translate, item) for item in items]
 
     def probe(self, thorough: bool = False) -> None:
@@ -173,6 +168,7 @@ class AnalyzeHandler:
         self._analyzer = analyzer
 
     def run(self, items: Sequence[Item], progress: Progress) -> list[Any]:
+        """See `Handler`."""
         groups: dict[str, list[int]] = {}
         for number, item in enumerate(items):
             options = {name: value for name, value in item.options.items() if name != "text"}
