@@ -1,14 +1,16 @@
-"""Draw scenes with known Chinese text: `python benchmarks/scenes.py --out DIR --count 60 [--size 1280x960]`.
+"""Draw scenes with known Chinese text: `python benchmarks/scenes.py --out DIR --count 60 [--size 1280x960] [--lines 10]`.
 
 DIR then holds the pictures, `gt.tsv` (file, lines joined by `|`) and `lines.json` (polygon and style of every line).
 Signs, menus, notices, couplets, posters and texts on pictures, on even, graded, grained and patterned grounds,
-straight, turned and in perspective. The same seed draws the same scene.
+straight, turned and in perspective; with --lines only menus and notices, of exactly so many lines. The same seed draws
+the same scene.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -30,11 +32,13 @@ _PAIRS: list[tuple[Colour, Colour]] = [
 ]  # fmt: skip
 
 
-def make_scene(seed: int, size: tuple[int, int] = (1280, 960)) -> Scene:
-    """The scene of this seed; `size` is width, height in pixels."""
+def make_scene(seed: int, size: tuple[int, int] = (1280, 960), lines: int | None = None) -> Scene:
+    """The scene of this seed; `size` is width, height in pixels, `lines` how many lines of text (up to 11)."""
     rng = np.random.default_rng(seed)
     width, height = size
     kinds = [_shop_sign, _menu, _notice, _couplet, _poster, _overlay, _labels]
+    if lines is not None:
+        kinds = [partial(_menu, dishes=lines - 1, prices=False), partial(_notice, rules=lines - 1)]
     scene = kinds[seed % len(kinds)](rng, width, height)
     if rng.random() < 0.5:
         quality = int(rng.integers(85, 97))
@@ -83,7 +87,7 @@ def _shop_sign(rng: Draw, width: int, height: int) -> Scene:
     return scene
 
 
-def _menu(rng: Draw, width: int, height: int) -> Scene:
+def _menu(rng: Draw, width: int, height: int, dishes: int = 14, prices: bool = True) -> Scene:
     dark = rng.random() < 0.5
     ground = _ground(rng, width, height, ["slate", "wood_dark"] if dark else ["paper", "fabric"])
     scene, serif = _new(ground), bool(rng.random() < 0.5)
@@ -92,18 +96,18 @@ def _menu(rng: Draw, width: int, height: int) -> Scene:
     head = _pick(rng, ["今日特色菜单", "家常小炒", "招牌推荐", "老城面馆菜单"])[0]
     pen = Pen(0.075 * height, title, serif, bold=True)
     write(scene, head, ((width - len(head) * pen.size) / 2, 0.06 * height), pen, plane)
-    dishes = _pick(rng, DISHES, 14)
     size = 0.036 * height
-    for index, dish in enumerate(dishes):
+    for index, dish in enumerate(_pick(rng, DISHES, dishes)):
         column, row = divmod(index, 7)
         x, y = (0.07 + 0.48 * column) * width, (0.22 + 0.1 * row) * height
         write(scene, dish, (x, y), Pen(size, text, serif), plane)
-        price = f"{int(rng.integers(8, 98))}元"
-        write(scene, price, (x + 0.32 * width, y), Pen(size, title), plane)
+        if prices:
+            price = f"{int(rng.integers(8, 98))}元"
+            write(scene, price, (x + 0.32 * width, y), Pen(size, title), plane)
     return scene
 
 
-def _notice(rng: Draw, width: int, height: int) -> Scene:
+def _notice(rng: Draw, width: int, height: int, rules: int = 7) -> Scene:
     ground = _ground(rng, width, height, ["stone", "brick", "metal", "wood", "plaster"])
     back, fore = _PAIRS[int(rng.choice([4, 5, 6, 10, 13, 14]))]
     size = (0.7 * width, 0.82 * height)
@@ -113,10 +117,10 @@ def _notice(rng: Draw, width: int, height: int) -> Scene:
     head = _pick(rng, NOTICES)[0]
     pen = Pen(min(0.8 * size[0] / len(head), 0.11 * size[1]), (190, 22, 28), bold=True)
     write(scene, head, ((size[0] - len(head) * pen.size) / 2, 0.07 * size[1]), pen, plane)
-    for index, rule in enumerate(_pick(rng, RULES, 7)):
+    for index, rule in enumerate(_pick(rng, RULES, rules)):
         text = f"{index + 1}、{rule}"
         small = Pen(min(0.86 * size[0] / len(text), 0.056 * size[1]), fore)
-        write(scene, text, (0.07 * size[0], (0.25 + 0.1 * index) * size[1]), small, plane)
+        write(scene, text, (0.07 * size[0], (0.25 + 0.7 * index / rules) * size[1]), small, plane)
     return scene
 
 
@@ -195,12 +199,12 @@ def _labels(rng: Draw, width: int, height: int) -> Scene:
     return scene
 
 
-def write_scenes(out: Path, count: int, size: tuple[int, int], first: int = 0) -> None:
+def write_scenes(out: Path, count: int, size: tuple[int, int], first: int = 0, lines: int | None = None) -> None:
     """Write `count` scenes from seed `first` on, `gt.tsv` and `lines.json` into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     truth, records = [], {}
     for seed in range(first, first + count):
-        scene, name = make_scene(seed, size), f"scene_{seed:04d}.png"
+        scene, name = make_scene(seed, size, lines), f"scene_{seed:04d}.png"
         Image.fromarray(scene.rgb).save(out / name)
         truth.append(f"{name}\t{'|'.join(line.text for line in scene.lines)}\n")
         records[name] = [asdict(line) for line in scene.lines]
@@ -214,9 +218,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--size", default="1280x960", help="宽x高")
     parser.add_argument("--first", type=int, default=0, help="第一个随机种子")
+    parser.add_argument("--lines", type=int, choices=range(1, 12), metavar="1-11", help="每张恰好多少行文字")
     args = parser.parse_args()
     width, height = (int(v) for v in args.size.lower().split("x"))
-    write_scenes(args.out, args.count, (width, height), args.first)
+    write_scenes(args.out, args.count, (width, height), args.first, args.lines)
 
 
 if __name__ == "__main__":

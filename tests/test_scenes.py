@@ -58,3 +58,8 @@ def test_the_same_seed_draws_the_same_scene(scenes, tmp_path):
     for name, lines in again.items():
         assert lines == records[name]
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_scenes_of_exactly_so_many_lines(tmp_path):
+    records = generate(tmp_path, "--count", "4", "--lines", "10")
+    assert [len(lines) for lines in records.values()] == [10, 10, 10, 10]

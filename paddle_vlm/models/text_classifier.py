@@ -1,4 +1,4 @@
-"""A text classifier: word vectors, an encoder, and a layer that chooses."""
+"""A text classifier: word vectors, an encoder, a layer that chooses, and n-grams that vote beside it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +13,7 @@ from paddle_vlm.models.textcnn import TextCNN, greatest
 from paddle_vlm.models.transformer import TransformerConfig, TransformerEncoder
 
 PADDING = 0  # the number of a word that is none
+_PRIME = 1_000_003
 
 
 @dataclass
@@ -25,6 +26,12 @@ class TextClassifierConfig:
     layers: int = 1  # of the encoder; TextCNN has one
     word_dropout: float = 0.1  # share of the words that a training step does not see
     dropout: float = 0.5
+    ngrams: int = 0  # words of the longest n-gram that votes for the classes by itself; 0: none does
+    buckets: int = 1 << 17  # that the n-grams are hashed into
+
+    def __post_init__(self) -> None:
+        if self.ngrams < 0:
+            raise ValueError(f"ngrams 不能是负数({self.ngrams})。")
 
 
 class TextClassifier(nn.Layer):
@@ -42,14 +49,40 @@ class TextClassifier(nn.Layer):
             recurrent = RnnConfig(config.model, config.dim, config.hidden, config.layers)
             self.encoder = Pooled(RnnEncoder(recurrent))
         self.choice = Linear(self.encoder.width, classes)
+        self.wide = NGramVotes(config.ngrams, config.buckets, classes) if config.ngrams else None
 
     def forward(self, words: Tensor) -> Tensor:
         """words int64 [B, T], 0 after a text's end -> logits [B, classes]."""
         mask = (words != PADDING).astype("float32").unsqueeze(-1)  # [B, T, 1]
-        x = self.embedding(words) * F.dropout(mask, self.config.word_dropout, training=self.training)
+        seen = F.dropout(mask, self.config.word_dropout, training=self.training)
+        x = self.embedding(words) * seen
         if self.config.model == "transformer":
             x = x * self.config.dim**0.5  # or the positions, whose elements are about 1, would drown the words
-        return self.choice(F.dropout(self.encoder(x, mask), self.config.dropout, training=self.training))
+        logits = self.choice(F.dropout(self.encoder(x, mask), self.config.dropout, training=self.training))
+        return logits if self.wide is None else logits + self.wide(words, seen, mask)
+
+
+class NGramVotes(nn.Layer):
+    """What each n-gram says for each class, summed up: a linear model of hashed n-grams (Joulin et al. 2016).
+
+    Beside a network it remembers the rare and telling (wide and deep, Cheng et al. 2016).
+    """
+
+    def __init__(self, longest: int, buckets: int, classes: int) -> None:
+        super().__init__()
+        self.longest, self.buckets = longest, buckets
+        self.votes = nn.Embedding(buckets, classes, weight_attr=nn.initializer.Constant(0.0))
+
+    def forward(self, words: Tensor, seen: Tensor, mask: Tensor) -> Tensor:
+        """words int64 [B, T], seen [B, T, 1] (0 for n-grams that are not to vote), mask [B, T, 1] -> [B, classes]."""
+        more = self.longest - 1
+        words, keys = F.pad(words, [0, more], value=PADDING), paddle.zeros_like(words)
+        inside = F.pad(mask, [0, more], data_format="NLC")
+        total = paddle.zeros([1])
+        for start in range(self.longest):
+            keys = (keys * _PRIME + words[:, start : start - more or None]) % self.buckets
+            total = total + (self.votes(keys) * seen * inside[:, start : start - more or None]).sum(axis=1)
+        return total / mask.sum(axis=1).clip(min=1).sqrt()
 
 
 class Pooled(nn.Layer):

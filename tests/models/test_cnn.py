@@ -64,3 +64,17 @@ def test_whitening_filters_are_orthogonal_and_stay_as_they_are():
     model = CompactCNN(CompactCNNConfig(widths=(8, 8, 8)))
     model(paddle.randn([2, 3, 32, 32])).sum().backward()
     assert model.whiten.weight.grad is None
+
+
+def test_a_picture_and_its_mirror_image_are_one_to_a_trained_network_that_looks_at_both():
+    paddle.seed(0)
+    model = CompactCNN(CompactCNNConfig(mirror=True))
+    plain = CompactCNN(CompactCNNConfig())
+    plain.set_state_dict(model.state_dict())
+    images = paddle.randn([2, 3, 32, 32])
+    assert np.allclose(model(images).numpy(), plain(images).numpy(), atol=1e-5)  # while training it looks once
+    model.eval()
+    plain.eval()
+    both = (plain(images) + plain(images.flip([3]))) / 2
+    assert np.allclose(model(images).numpy(), both.numpy(), atol=1e-5)
+    assert np.allclose(model(images.flip([3])).numpy(), both.numpy(), atol=1e-5)

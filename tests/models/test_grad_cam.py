@@ -4,6 +4,7 @@ import pytest
 from paddle import nn
 
 from paddle_vlm.models.classifier import ImageClassifier, to_input
+from paddle_vlm.models.cnn import CompactCNN, CompactCNNConfig
 from paddle_vlm.models.grad_cam import grad_cam
 
 
@@ -54,3 +55,13 @@ def test_the_order_of_channels_does_not_matter():
 def test_a_network_without_maps_is_refused():
     with pytest.raises(ValueError, match="map of places"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), paddle.randn([1, 3, 2, 2]), 0)
+
+
+def test_the_heat_of_a_network_that_looks_at_the_mirror_image_too_is_not_mirrored():
+    paddle.seed(0)
+    network = CompactCNN(CompactCNNConfig(mirror=True, widths=(8, 8, 8)))
+    network.eval()
+    image = np.zeros((1, 3, 32, 32), np.float32)
+    image[..., 12:20, 2:10] = np.random.default_rng(0).normal(size=(3, 8, 8))  # all that there is to see is on the left
+    heat = grad_cam(network, paddle.to_tensor(image), int(network(paddle.to_tensor(image))[0].argmax()))
+    assert heat.max() > 0 and heat[:, :2].sum() > heat[:, 2:].sum()
