@@ -1,4 +1,4 @@
-"""Draw scenes with known Chinese text: `python benchmarks/scenes.py --out DIR --count 60 [--size 1280x960] [--lines 10]`.
+"""Draw scenes with known Chinese text: `python benchmarks/scenes.py --out DIR --count 60 [--size WxH] [--lines N]`.
 
 DIR then holds the pictures, `gt.tsv` (file, lines joined by `|`) and `lines.json` (polygon and style of every line).
 Signs, menus, notices, couplets, posters and texts on pictures, on even, graded, grained and patterned grounds,

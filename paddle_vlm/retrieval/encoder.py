@@ -42,7 +42,8 @@ class SearchModel:
         self.fingerprint = fingerprint(folder)
         self._vocabulary = CaptionVocabulary.load(folder)
         root = exported(folder, "search", lambda target: export_parts(SearchNetwork.load(folder), target))
-        self._predictor = functools.cache(lambda part: Predictor(root / part, device))
+        # The text network is so small that oneDNN's own overhead nearly doubles its time.
+        self._predictor = functools.cache(lambda part: Predictor(root / part, device, onednn=part != "text"))
 
     @classmethod
     def load(cls, name: str | Path = "search", device: str = "auto") -> "SearchModel":
