@@ -10,7 +10,7 @@ import numpy as np
 from paddle_vlm.translation.space import Frame, Room
 
 if TYPE_CHECKING:
-    from paddle_vlm.translation.layout import Region
+    from paddle_vlm.translation.region import Region
     from paddle_vlm.translation.style import TextStyle
 
 Alignment = Literal["left", "center", "right"]

@@ -3,36 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_vlm.translation.line_wording import contains_chinese, join_texts, must_end, must_go_on, width_in_characters
 from paddle_vlm.translation.reading_order import reading_order
+from paddle_vlm.translation.region import Kind, Region
 
 if TYPE_CHECKING:
     from paddle_vlm.translation.ocr import TextLine
 
-Kind = Literal["paragraph", "cell", "line"]
-
 _SHORT = 8.0  # characters: a shorter line is a name, a price or a menu entry rather than running text
-
-
-@dataclass
-class Region:
-    """Lines that are translated and typeset as one.
-
-    `polygon` is float32 [4, 2] in pixels, clockwise from the corner at the glyph tops where reading starts;
-    `orientation` is "horizontal" or "vertical" (characters stacked upright); `translatable` is False for what holds no
-    Chinese and is left untouched in the picture.
-    """
-
-    lines: list["TextLine"]
-    polygon: np.ndarray
-    text: str
-    orientation: str
-    translatable: bool
-    kind: Kind
 
 
 @dataclass

@@ -10,8 +10,9 @@ import numpy as np
 
 from paddle_vlm.runtime import parallel_map
 from paddle_vlm.translation.erase import erase
-from paddle_vlm.translation.layout import Region, group_lines
+from paddle_vlm.translation.layout import group_lines
 from paddle_vlm.translation.ocr import TextLine
+from paddle_vlm.translation.region import Region
 from paddle_vlm.translation.strokes import Strokes, find_strokes, glyph_mask
 from paddle_vlm.translation.style import TextStyle, measure_style
 from paddle_vlm.translation.translator import Translation

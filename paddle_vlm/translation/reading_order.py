@@ -1,17 +1,15 @@
 """The order in which a reader takes the regions of a picture (recursive XY cut, Nagy and Seth 1984)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from paddle_vlm.translation.layout import Region
+from paddle_vlm.translation.region import Region
 
 _X, _Y = 0, 1
 
 
-def reading_order(regions: Sequence["Region"], image_size: tuple[int, int]) -> list["Region"]:
+def reading_order(regions: Sequence[Region], image_size: tuple[int, int]) -> list[Region]:
     """Regions from top to bottom and left to right, column by column; vertical columns from right to left.
 
     `image_size` is (width, height) in pixels.
@@ -21,7 +19,7 @@ def reading_order(regions: Sequence["Region"], image_size: tuple[int, int]) -> l
     return [regions[i] for i in _cut(list(range(len(regions))), regions, boxes, gutter)]
 
 
-def _cut(indices: list[int], regions: Sequence["Region"], boxes: list[np.ndarray], gutter: float) -> list[int]:
+def _cut(indices: list[int], regions: Sequence[Region], boxes: list[np.ndarray], gutter: float) -> list[int]:
     if len(indices) < 2:
         return indices
     bands, columns = _split(indices, boxes, _Y, 0.0), _split(indices, boxes, _X, gutter)
@@ -50,7 +48,7 @@ def _split(indices: list[int], boxes: list[np.ndarray], axis: int, gap: float) -
     return parts
 
 
-def _are_text_columns(columns: list[list[int]], regions: Sequence["Region"]) -> bool:
+def _are_text_columns(columns: list[list[int]], regions: Sequence[Region]) -> bool:
     """Columns of running text, or all of vertical text, are read one after the other; rows of a table are not."""
     if all(regions[i].orientation == "vertical" for column in columns for i in column):
         return True

@@ -13,7 +13,7 @@ import numpy as np
 from paddle_vlm.translation.background import glyph_height, length
 
 if TYPE_CHECKING:
-    from paddle_vlm.translation.layout import Region
+    from paddle_vlm.translation.region import Region
 
 _CELLS = 10.0  # the surroundings are looked at with this many pixels per glyph height
 

@@ -15,7 +15,7 @@ from paddle_vlm.translation.fitting import ASCENT, CAP, LEADING, Face, Fit, fit_
 from paddle_vlm.translation.space import Box, Frame, Room
 
 if TYPE_CHECKING:
-    from paddle_vlm.translation.layout import Region
+    from paddle_vlm.translation.region import Region
     from paddle_vlm.translation.style import Colour, TextStyle
 
 _LEGIBLE = 11.0  # pixels per em from which small print is read without effort, by people and by OCR

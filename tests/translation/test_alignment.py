@@ -3,8 +3,8 @@
 import numpy as np
 
 from paddle_vlm.translation.alignment import alignments
-from paddle_vlm.translation.layout import Region
 from paddle_vlm.translation.ocr import TextLine
+from paddle_vlm.translation.region import Region
 from paddle_vlm.translation.space import Frame, Room
 from paddle_vlm.translation.style import TextStyle
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from paddle_vlm.translation.layout import Region
 from paddle_vlm.translation.reading_order import reading_order
+from paddle_vlm.translation.region import Region
 
 
 def region(text, left, top, right, bottom, *, kind="line", orientation="horizontal"):

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from paddle_vlm.translation.layout import Region
 from paddle_vlm.translation.ocr import TextLine
+from paddle_vlm.translation.region import Region
 from paddle_vlm.translation.space import Box, Frame, Room
 
 
