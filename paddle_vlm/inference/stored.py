@@ -12,6 +12,7 @@ import paddle
 from paddle import Tensor, nn
 
 Precision = Literal["fp32", "fp16", "int8"]
+_WIDE = 16  # numbers in a row of a table from which a scale of its own (four bytes) is worth its room
 
 
 class Compact(nn.Layer):
@@ -54,7 +55,8 @@ class Compact(nn.Layer):
         if precision == "fp16":
             self.register_buffer(f"stored{number}", paddle.to_tensor(value.astype(np.float16)))
             return
-        numbers, scale = quantize(value, first=value.ndim == 4 or isinstance(sublayer, nn.Embedding))
+        table = isinstance(sublayer, nn.Embedding) and value.shape[1] >= _WIDE
+        numbers, scale = quantize(value, first=value.ndim == 4 or table)
         self.register_buffer(f"stored{number}", paddle.to_tensor(numbers))
         self.register_buffer(f"scale{number}", paddle.to_tensor(scale))
 

@@ -55,3 +55,12 @@ def test_a_number_is_off_by_half_a_step_of_its_channel_at_most(first):
     assert numbers.dtype == np.int8 and scale.shape == ((6, 1) if first else (1, 9))
     assert (np.abs(numbers * scale - value) <= scale / 2 + 1e-6).all()
     assert np.abs(numbers).max() == 127
+
+
+@pytest.mark.parametrize("width", [2, 64])
+def test_the_numbers_of_a_table_take_a_quarter_of_the_room_however_narrow_it_is(width, tmp_path):
+    table = Program(nn.Embedding(5000, width), [InputSpec([None], "int64", "x")], ("rows",))
+    for precision in ("fp32", "int8"):
+        export_program(table, tmp_path / precision, precision)
+    small, plain = ((tmp_path / name / "inference.pdiparams").stat().st_size for name in ("int8", "fp32"))
+    assert small < 0.28 * plain
