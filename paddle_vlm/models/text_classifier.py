@@ -30,8 +30,8 @@ class TextClassifierConfig:
     buckets: int = 1 << 17  # that the n-grams are hashed into
 
     def __post_init__(self) -> None:
-        if self.ngrams < 0:
-            raise ValueError(f"ngrams 不能是负数({self.ngrams})。")
+        if self.ngrams < 0 or self.buckets < 1:
+            raise ValueError(f"ngrams 不能是负数、buckets 至少为 1,不能是 {self.ngrams}、{self.buckets}。")
 
 
 class TextClassifier(nn.Layer):

@@ -65,6 +65,7 @@ def test_ngrams_vote_by_their_order_and_nothing_votes_in_the_padding():
     assert found[2] == pytest.approx(single[9], abs=1e-5)
 
 
-def test_a_negative_length_of_ngrams_is_refused():
+@pytest.mark.parametrize("sizes", [{"ngrams": -1}, {"ngrams": 2, "buckets": 0}])
+def test_impossible_sizes_of_ngrams_are_refused(sizes):
     with pytest.raises(ValueError, match="ngrams"):
-        TextClassifierConfig(ngrams=-1)
+        TextClassifierConfig(**sizes)
