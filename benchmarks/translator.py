@@ -6,8 +6,10 @@ takes --steps steps in each of them. The others run in a virtual environment of 
 the one given by --python; they take turns, and each ratio is the median over --rounds turns.
   ratio_vs_transformers_b1, _b32    our lines a second over those of transformers on PyTorch, 1 and 32 lines a batch
   ratio_vs_ctranslate2_b1, _b32     over CTranslate2 in float32
-  ratio_vs_ctranslate2_int8_b1, …   over CTranslate2 with int8 weights; ours stay float32
-  same_as_transformers              share of the pieces that both wrote alike
+  ratio_vs_ctranslate2_int8_b1, …   over CTranslate2 with int8 weights
+  float32_ratio_vs_…                the same with our multiplications in float32: otherwise they are in bfloat16, as in
+                                    the translator, where the processor can ("multiplies_in" says so)
+  same_as_transformers              share of the pieces that both wrote alike; float32_same_as_transformers
 """
 
 import argparse
@@ -31,7 +33,8 @@ from paddle_vlm import runtime
 with runtime.heavy_imports():
     import paddle
 
-    from paddle_vlm.inference.decoder import Decoder, export_decoder
+    from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder
+    from paddle_vlm.inference.predictor import OneDNN, has_bfloat16
     from paddle_vlm.models.generation import search
     from paddle_vlm.models.marian import MarianConfig, MarianTranslator
     from paddle_vlm.text.pieces import train_pieces
@@ -99,9 +102,9 @@ def make_model(folder: Path, steps: int) -> None:
 class Ours:
     """The project's way: Paddle Inference with cached keys and values."""
 
-    def __init__(self, folder: Path, steps: int) -> None:
+    def __init__(self, folder: Path, steps: int, onednn: OneDNN) -> None:
         self.rows, self.steps = json.loads((folder / "lines.json").read_text(encoding="utf-8")), steps
-        self.decoder = Decoder(export_decoder(MarianTranslator.load(folder), folder / "exported"), "cpu")
+        self.decoder = Decoder(folder / "exported", "cpu", onednn=onednn)
 
     def __call__(self, count: int) -> tuple[float, list[list[int]]]:
         """Seconds and pieces of the first `count` lines."""
@@ -130,9 +133,14 @@ def main() -> None:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert_ready(server)
-        report = compare(Ours(folder, args.steps), server, args.rounds)
+        export_decoder(MarianTranslator.load(folder), folder / "exported")
+        report: dict[str, Any] = {}
+        for prefix, onednn in (("", LARGE), ("float32_", OneDNN(shapes=0))):
+            found = compare(Ours(folder, args.steps, onednn), server, args.rounds)
+            report |= {prefix + key: value for key, value in found.items()}
         server.stdin.close()  # type: ignore[union-attr]
         server.wait()
+    report["multiplies_in"] = "bfloat16" if has_bfloat16() else "float32"
     report |= {"threads": threads, "beam": BEAM, "steps": args.steps, "machine": platform.machine()}
     report["date"] = date.today().isoformat()
     args.json.write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 语料每行为“中文<Tab>英文[<Tab>OCR 读出的中文]”;--more 另加不含 OCR 列的语料。
 输出 train.tsv(“中文 ⇢ 译词 | 译词”与英文)、valid.tsv(由原文、英文、由 OCR 文字)、lexicon.tsv.gz、seen_lines.bin
-(训练过的原文的散列,评估时用来分出没见过的行)和 joint.model。
+(训练过的原文的散列,评估时用来分出没见过的行)和 joint.model;有 --held 时还有 held.tsv(不参与训练的中文、英文、中文)。
 每一行的译词来自不含该行的其余语料(四折),以免网络学会轻信译词。
 """
 
@@ -59,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="带 OCR 列的平行语料")
     parser.add_argument("--more", type=Path, action="append", default=[], help="其余平行语料,可多次给出")
+    parser.add_argument("--held", type=int, default=0, metavar="N", help="从 --more 中留出 N 行作评估用")
     parser.add_argument("--valid", type=Path, required=True, help="验证集(三列)")
     parser.add_argument(
         "--vocabulary", type=int, metavar="N", help="另学一个 N 词的 SentencePiece 模型(默认沿用自带的)"
@@ -75,6 +76,11 @@ def main() -> None:
 
     scene = clean(rows(args.data))
     more = [pair for path in args.more for pair in clean(rows(path))]
+    if args.held:
+        apart = {p.chinese: p for p in random.Random(1).sample(more, args.held)}
+        more = [p for p in more if p.chinese not in apart]
+        lines = [f"{p.chinese}\t{p.english}\t{p.chinese}\n" for p in apart.values()]
+        (args.out / "held.tsv").write_text("".join(lines), encoding="utf-8")
     tagged = []
     short = dict.fromkeys((p.chinese, p.english) for p in scene if len(p.chinese) <= LONGEST)
     for chinese, english in tqdm(short, desc="分词"):

@@ -1,23 +1,22 @@
 """Paddle Inference on CPU or GPU: arrays in, arrays out. The only place that touches `paddle.inference`."""
 
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from paddle import inference
+import paddle
+from paddle import Tensor, inference
 
 from paddle_vlm import runtime
 from paddle_vlm.errors import MissingWeights, UsageError
 from paddle_vlm.inference.export import PROGRAM, WEIGHTS
 
-_SHAPES = (
-    16  # oneDNN keeps compiled primitives for as many input shapes; without a bound memory grows with each new one
-)
 _SILENCING = Lock()  # file descriptor 1 belongs to the whole process
 
 
@@ -35,8 +34,32 @@ class Gpu:
         return self.memory, self.card, precision
 
 
+@dataclass(frozen=True)
+class OneDNN:
+    """How oneDNN is used on the processor.
+
+    Attributes:
+        shapes: for how many shapes of the inputs it keeps what it has compiled. 0: for each operator it keeps all
+            sizes that the operator has met, whatever the shapes of the inputs, which suits those of few sizes.
+        half: multiply in bfloat16 where the processor has instructions for it.
+    """
+
+    shapes: int = 16  # without a bound memory grows with each new one
+    half: bool = False
+
+
+@functools.cache
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16; known on Linux only."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def make_config(
-    folder: Path, device: str, threads: int | None = None, onednn: bool = True, gpu: Gpu | None = None
+    folder: Path, device: str, threads: int | None = None, onednn: bool | OneDNN = True, gpu: Gpu | None = None
 ) -> "inference.Config":
     """Paddle Inference's settings for an exported folder; `device` is "cpu" or "gpu". Raises MissingWeights."""
     for name in (PROGRAM, WEIGHTS):
@@ -51,8 +74,12 @@ def make_config(
     config.disable_gpu()
     config.set_cpu_math_library_num_threads(threads or runtime.cores())
     if onednn and runtime.onednn_works():
+        settings = onednn if isinstance(onednn, OneDNN) else OneDNN()
         config.enable_mkldnn()
-        config.set_mkldnn_cache_capacity(_SHAPES)
+        config.set_mkldnn_cache_capacity(settings.shapes)
+        if settings.half and has_bfloat16():
+            config.enable_mkldnn_bfloat16()
+            config.delete_pass("cpu_special_ops_bf16_pass")  # concat in bfloat16 fails on an empty tensor
     else:
         config.disable_mkldnn()
     return config
@@ -65,15 +92,17 @@ class Predictor:
         folder: what `export` wrote.
         device: "auto", "cpu" or "gpu".
         threads: of one call; all cores unless given.
-        onednn: False for models that run faster or only without it; the CPU alone knows it.
+        onednn: False for models that run faster or only without it, or how it is used; the CPU alone knows it.
         gpu: how a graphics card is used, if one is.
     """
 
     def __init__(
-        self, folder: str | Path, device: str = "auto", threads: int | None = None, onednn: bool = True,
+        self, folder: str | Path, device: str = "auto", threads: int | None = None, onednn: bool | OneDNN = True,
         gpu: Gpu | None = None,
     ) -> None:  # fmt: skip
-        config = make_config(Path(folder), runtime.device(device), threads, onednn, gpu)
+        device = runtime.device(device)
+        config = make_config(Path(folder), device, threads, onednn, gpu)
+        self.place = paddle.CUDAPlace(gpu.card if gpu else 0) if device == "gpu" else paddle.CPUPlace()
         try:
             self._attach(inference.create_predictor(config))
         except (RuntimeError, ValueError, OSError) as error:
@@ -88,6 +117,7 @@ class Predictor:
     def clone(self) -> "Predictor":
         """Another one that shares this one's weights, and may run in another thread at the same time."""
         twin = object.__new__(Predictor)
+        twin.place = self.place
         with self._lock:
             twin._attach(self._predictor.clone())
         return twin
@@ -97,21 +127,31 @@ class Predictor:
         """How many arrays `run` returns."""
         return len(self._outputs)
 
-    def run(self, *arrays: np.ndarray | None) -> list[np.ndarray]:
-        """The outputs for one array an input, in the order of the exported layer's arguments.
-
-        None leaves an input as the call before it has set it; such calls must come from one thread.
-        """
-        if len(arrays) != len(self._inputs):
-            raise UsageError(f"该模型需要 {len(self._inputs)} 个输入,给了 {len(arrays)} 个。")
-        with self._lock:
+    def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """The outputs for one array an input, in the order of the exported layer's arguments."""
+        self._check(arrays)
+        with self._lock, self._silent_at_first():
             for handle, array in zip(self._inputs, arrays, strict=True):
-                if array is not None:
-                    handle.copy_from_cpu(np.ascontiguousarray(array))
-            with contextlib.nullcontext() if self._ran else _silent_output():
-                self._predictor.run()
-            self._ran = True
+                handle.copy_from_cpu(np.ascontiguousarray(array))
+            self._predictor.run()
             return [handle.copy_to_cpu() for handle in self._outputs]
+
+    def run_tensors(self, *tensors: Tensor) -> list[Tensor]:
+        """As `run`, from tensors at `place` to tensors there, without a copy: the next call writes to the same memory,
+        so that what is to be given back must be copied first."""
+        self._check(tensors)
+        with self._lock, self._silent_at_first():
+            return self._predictor.run(list(tensors))
+
+    def _check(self, given: Sequence[object]) -> None:
+        if len(given) != len(self._inputs):
+            raise UsageError(f"该模型需要 {len(self._inputs)} 个输入,给了 {len(given)} 个。")
+
+    @contextlib.contextmanager
+    def _silent_at_first(self) -> Iterator[None]:
+        with contextlib.nullcontext() if self._ran else _silent_output():
+            yield
+        self._ran = True
 
 
 @contextlib.contextmanager

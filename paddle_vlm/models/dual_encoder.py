@@ -9,7 +9,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from paddle_vlm.models.efficientnet import VARIANTS, EfficientNet
-from paddle_vlm.models.layers import Linear
+from paddle_vlm.models.layers import Dropout, Linear
 
 PAD = 0  # of characters and words
 LONGEST = 48  # characters; the rest of a longer text is not read
@@ -89,7 +89,7 @@ class TextEncoder(nn.Layer):
         self.words = nn.Embedding(config.words, config.word_width, padding_idx=PAD, weight_attr=normal)
         self.widen = Linear(config.word_width, config.width)
         self.body = BODIES[config.text](config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.attention = nn.Linear(config.width, 1)
         self.head = Linear(3 * config.width, config.dim)
 
@@ -121,7 +121,7 @@ class ImageHead(nn.Layer):
         self.register_buffer("spread", paddle.ones([features]))
         self.short = Linear(features, config.dim)
         self.up, self.down = Linear(features, config.hidden), Linear(config.hidden, config.dim)
-        self.dropout = nn.Dropout(config.image_dropout)
+        self.dropout = Dropout(config.image_dropout)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """pooled [B, features] -> unit vectors [B, dim]."""

@@ -6,7 +6,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from paddle_vlm.models.layers import Linear
+from paddle_vlm.models.layers import Dropout, Linear
 
 _MASKED = -1e4
 
@@ -63,7 +63,7 @@ class FusionLayer(nn.Layer):
         self.own = Attention(width, config.heads, config.dropout)
         self.cross = Attention(width, config.heads, config.dropout)
         self.up, self.down = Linear(width, 4 * width), Linear(4 * width, width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor, picture: Memory) -> Tensor:
         """x [B, T, width], mask [B, T] -> [B, T, width]."""

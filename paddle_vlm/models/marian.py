@@ -18,7 +18,7 @@ from paddle.nn import functional as F
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.files import write_json
-from paddle_vlm.models.layers import Linear
+from paddle_vlm.models.layers import Dropout, Linear, project
 from paddle_vlm.models.torch_file import read_hugging_face
 from paddle_vlm.models.transformer import MASKED, Attention, KeysValues
 from paddle_vlm.models.weights_file import assign, write_tensors
@@ -55,7 +55,7 @@ class Layer(nn.Layer):
 
     def __init__(self, dim: int, heads: int, inner: int, activation: str, dropout: float, cross: bool) -> None:
         super().__init__()
-        self.activation, self.dropout = ACTIVATIONS[activation], nn.Dropout(dropout)
+        self.activation, self.dropout = ACTIVATIONS[activation], Dropout(dropout)
         self.own, self.own_norm = Attention(dim, heads), nn.LayerNorm(dim)
         if cross:
             self.cross, self.cross_norm = Attention(dim, heads), nn.LayerNorm(dim)
@@ -102,6 +102,7 @@ class MarianTranslator(nn.Layer):
         self.register_buffer(
             "positions", paddle.to_tensor(_sinusoids(config.max_position_embeddings, dim)), persistable=False
         )
+        self.forbidden = config.pad_token_id  # padding is never written
         self.scale = math.sqrt(dim) if config.scale_embedding else 1.0
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ class MarianTranslator(nn.Layer):
         steps = target.shape[1]
         causal = paddle.triu(paddle.full([steps, steps], MASKED), 1)
         x = self._embed(self.target_embedding, target, self.positions[:steps])
-        return self._decode(x, source, cross, causal, None)[0]
+        return self._write(self._decode(x, source, cross, causal, None)[0])
 
     def encode(self, source: Tensor) -> tuple[list[Tensor], list[KeysValues]]:
         """source int64 [B, S], padded -> nothing to keep but the memory's keys and values for each decoder layer."""
@@ -125,13 +126,10 @@ class MarianTranslator(nn.Layer):
         own: list[KeysValues],
     ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
         """last int64 [B] pieces at `position` int64 [1], what `encode` gave, the keys and values of earlier steps
-        -> probabilities of the next pieces [B, V] (padding is never written), keys and values with those of this step.
-        """
+        -> log-probabilities of the next pieces [B, V], keys and values with those of this step."""
         x = self._embed(self.target_embedding, last.unsqueeze(1), self.positions.index_select(position))
-        logits, own = self._decode(x, source, cross, None, own)
-        probabilities = F.softmax(logits[:, 0], -1)
-        written = paddle.arange(self.final_logits_bias.shape[1]) != self.config.pad_token_id
-        return probabilities * written.astype("float32"), own
+        x, own = self._decode(x, source, cross, None, own)
+        return F.log_softmax(self._write(x.squeeze(1)), -1), own
 
     def _decode(
         self, x: Tensor, source: Tensor, cross: list[KeysValues], mask: Tensor | None, own: Sequence[KeysValues] | None
@@ -141,7 +139,11 @@ class MarianTranslator(nn.Layer):
             x, pair = layer.attend_own(x, mask, own[i] if own else None)
             x = layer.feed_forward(layer.attend_memory(x, cross[i], padding))
             grown.append(pair)
-        return paddle.matmul(x, self.output.weight, transpose_y=True) + self.final_logits_bias, grown
+        return x, grown
+
+    def _write(self, x: Tensor) -> Tensor:
+        """x [..., dim] -> logits [..., V]."""
+        return project(x, self.output.weight, self.final_logits_bias.squeeze(0))
 
     def _embed(self, embedding: nn.Layer, pieces: Tensor, places: Tensor) -> Tensor:
         return embedding(pieces) * self.scale + places

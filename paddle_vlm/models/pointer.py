@@ -17,6 +17,7 @@ from paddle.nn import functional as F
 from safetensors.numpy import load_file, save_file
 
 from paddle_vlm.errors import MissingWeights
+from paddle_vlm.models.layers import Dropout
 from paddle_vlm.models.transformer import MASKED, Block, KeysValues, sinusoids
 
 EOS, PAD = 0, 2  # decoding starts from PAD
@@ -38,6 +39,8 @@ class PointerConfig:
 class PointerTranslator(nn.Layer):
     """Encoder, decoder, and a gate between writing a piece of the vocabulary and copying one of the source."""
 
+    forbidden = None  # every piece may be written
+
     def __init__(self, config: PointerConfig) -> None:
         super().__init__()
         self.config = config
@@ -48,7 +51,7 @@ class PointerTranslator(nn.Layer):
         self.decoder = nn.LayerList([Block(*sizes, cross=True) for _ in range(config.decoder)])
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(config.dim), nn.LayerNorm(config.dim)
         self.gate = nn.Linear(2 * config.dim, 1)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.register_buffer("positions", paddle.to_tensor(sinusoids(MAX_POSITIONS, config.dim)), persistable=False)
 
     def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,7 +60,9 @@ class PointerTranslator(nn.Layer):
         steps = target.shape[1]
         causal = paddle.triu(paddle.full([steps, steps], MASKED), 1)
         (memory,), cross = self.encode(source)
-        return self._decode(self._embed(target, self.positions[:steps]), source, memory, cross, causal)[:3]
+        x = self._embed(target, self.positions[:steps])
+        x, attention, gate, _ = self._decode(x, source, memory, cross, causal)
+        return paddle.matmul(x, self.embedding.weight, transpose_y=True), attention, gate
 
     def encode(self, source: Tensor) -> tuple[list[Tensor], list[KeysValues]]:
         """source int64 [B, S], padded with PAD -> [memory [B, S, dim]], its keys and values for each decoder layer."""
@@ -73,11 +78,13 @@ class PointerTranslator(nn.Layer):
         own: list[KeysValues],
     ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
         """last int64 [B] pieces at `position` int64 [1], what `encode` gave, the keys and values of earlier steps
-        -> probabilities of the next pieces [B, V], keys and values with those of this step."""
+        -> log-probabilities of the next pieces [B, V], keys and values with those of this step."""
         x = self._embed(last.unsqueeze(1), self.positions.index_select(position))
-        logits, attention, gate, own = self._decode(x, source, kept[0], cross, None, own)
-        written, copied = F.softmax(logits[:, 0], -1) * (1 - gate[:, 0]), attention[:, 0] * gate[:, 0]
-        return paddle.put_along_axis(written, source, copied, 1, reduce="add"), own
+        found = self._decode(x, source, kept[0], cross, None, own)
+        x, attention, gate = (tensor.squeeze(1) for tensor in found[:3])
+        written = F.softmax(paddle.matmul(x, self.embedding.weight, transpose_y=True), -1) * (1 - gate)
+        likelihood = paddle.put_along_axis(written, source, attention * gate, 1, reduce="add")
+        return paddle.log(likelihood + 1e-9), found[3]
 
     def loss(self, source: Tensor, target: Tensor) -> Tensor:
         """Mean negative log-likelihood of a piece; source [B, S], target [B, T], both end in EOS and are padded.
@@ -108,7 +115,7 @@ class PointerTranslator(nn.Layer):
             grown.append(pair)
         x, attention = self.decoder_norm(x), attention.mean(1)
         gate = F.sigmoid(self.gate(paddle.concat([x, paddle.matmul(attention, memory)], -1)))
-        return paddle.matmul(x, self.embedding.weight, transpose_y=True), attention, gate, grown
+        return x, attention, gate, grown
 
     @classmethod
     def load(cls, folder: Path) -> "PointerTranslator":

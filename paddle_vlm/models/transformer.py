@@ -7,7 +7,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from paddle_vlm.models.layers import Linear
+from paddle_vlm.models.layers import Dropout, Linear
 
 MASKED = -1e9
 
@@ -45,10 +45,14 @@ class Attention(nn.Layer):
         """x [B, T, dim], additive mask broadcast to [B, heads, T, S] -> out [B, T, dim], weights [B, heads, T, S]."""
         scores = paddle.matmul(self._split(self.q(x)) * self.width**-0.5, keys, transpose_y=True)
         weights = F.softmax(scores if mask is None else scores + mask, -1)
-        out = paddle.matmul(weights, values).transpose([0, 2, 1, 3]).reshape([0, 0, self.heads * self.width])
-        return self.o(out), weights
+        out = paddle.matmul(weights, values)
+        if x.shape[1] == 1:  # one step needs no turning
+            return self.o(out.reshape([0, 1, self.heads * self.width])), weights
+        return self.o(out.transpose([0, 2, 1, 3]).reshape([0, 0, self.heads * self.width])), weights
 
     def _split(self, x: Tensor) -> Tensor:
+        if x.shape[1] == 1:
+            return x.reshape([0, self.heads, 1, self.width])
         return x.reshape([0, 0, self.heads, self.width]).transpose([0, 2, 1, 3])
 
 
@@ -60,7 +64,7 @@ class Block(nn.Layer):
 
     def __init__(self, dim: int, heads: int, dropout: float, cross: bool = False) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm1, self.norm3 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.own = Attention(dim, heads)
         self.up, self.down = Linear(dim, 4 * dim), Linear(4 * dim, dim)
@@ -92,7 +96,7 @@ class TransformerEncoder(nn.Layer):
         self.config = config
         self.layers = nn.LayerList([Block(config.dim, config.heads, config.dropout) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.register_buffer("positions", paddle.to_tensor(sinusoids(config.longest, config.dim)), persistable=False)
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.inference.cache import exported
-from paddle_vlm.inference.decoder import Decoder, export_decoder
+from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder
 from paddle_vlm.models import marian, pointer
 from paddle_vlm.models.generation import search
 from paddle_vlm.text.pieces import Pieces
@@ -92,9 +92,8 @@ class Network:
         """From a folder of our own or of a Marian model; on all cores unless given. Raises MissingWeights."""
         network, pieces = kind_of(folder)
         self._pieces: JointPieces | MarianPieces = pieces(folder)
-        self._decoder = Decoder(
-            exported(folder, "translator", lambda new: export_decoder(network.load(folder), new)), device, threads
-        )
+        home = exported(folder, "translator", lambda new: export_decoder(network.load(folder), new))
+        self._decoder = Decoder(home, device, threads, LARGE if network is marian.MarianTranslator else None)
         self._lock = Lock()
         self.takes_hints, self.longest = self._pieces.takes_hints, self._pieces.longest_source
 
