@@ -2,9 +2,12 @@
 
 The same weights on the same inputs with the same number of threads: pictures of 224 x 224 pixels and random texts of 16
 characters, as numbers. The others run in a virtual environment of their own, made on the first run, or in the one given
-by --python. They take turns; each ratio is the median over --rounds turns.
-  ratio_{image,text}_vs_{torch,onnxruntime}_b{1,16}   our inputs a second over theirs
-  difference                                           the greatest difference of an element of the first vector
+by --python. They take turns, with a pause before each, for the threads of the one before wait actively for a while;
+each ratio is the median over --rounds turns.
+  ratio_{image,text}_vs_{torch,onnxruntime}_b{1,16}   our inputs a second over theirs; pictures in bfloat16, as in the
+                                                       search, where the processor can ("pictures_in" says so)
+  ratio_image_float32_vs_…                             pictures in float32
+  difference_…                                         the greatest difference of an element of the first vector
 """
 
 import argparse
@@ -17,7 +20,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -27,13 +30,13 @@ from tqdm import tqdm
 from paddle_vlm import runtime
 
 with runtime.heavy_imports():
-    from paddle_vlm.inference.predictor import Predictor
+    from paddle_vlm.inference.predictor import OneDNN, Predictor, has_bfloat16
     from paddle_vlm.models.search import SearchNetwork
     from paddle_vlm.retrieval.encoder import export_parts
     from paddle_vlm.weights import fetch
 
 PACKAGES = ["torch==2.13.0", "onnx", "onnxruntime", "onnxscript", "safetensors", "numpy"]
-SYSTEMS, BATCHES, LENGTH, WARM = ("torch", "onnxruntime"), (1, 16), 16, 3
+SYSTEMS, BATCHES, LENGTH, WARM, PAUSE = ("torch", "onnxruntime"), (1, 16), 16, 3, 0.05
 Inputs = dict[tuple[str, int], dict[str, np.ndarray]]  # of a part and a batch size: arrays by name
 Ask = Callable[[str, str, int], tuple[float, np.ndarray]]
 
@@ -52,22 +55,27 @@ def make_inputs(model: SearchNetwork, folder: Path) -> Inputs:
 
 
 def compare(own: dict[str, Predictor], inputs: Inputs, ask: Ask, rounds: int) -> dict[str, Any]:
-    """The ratios and the greatest difference."""
+    """The ratios and the greatest differences."""
     report: dict[str, Any] = {}
-    differences = []
-    for (name, batch), arrays in inputs.items():
-        ratios: dict[str, list[float]] = {system: [] for system in SYSTEMS}
-        for turn in tqdm(range(WARM + rounds), desc=f"{name}, batch {batch}", disable=None):
-            begun = perf_counter()
-            vectors = own[name].run(*arrays.values())[0]
-            mine = perf_counter() - begun
-            for system in SYSTEMS:
-                theirs, first = ask(system, name, batch)
-                differences.append(float(np.abs(vectors[0] - first).max()))
-                if turn >= WARM:
-                    ratios[system].append(theirs / mine)
-        report |= {f"ratio_{name}_vs_{s}_b{batch}": round(statistics.median(each), 3) for s, each in ratios.items()}
-    return report | {"difference": max(differences)}
+    for name, predictor in own.items():
+        part, differences = name.partition("_")[0], []
+        for batch in BATCHES:
+            arrays = list(inputs[part, batch].values())
+            ratios: dict[str, list[float]] = {system: [] for system in SYSTEMS}
+            for turn in tqdm(range(WARM + rounds), desc=f"{name}, batch {batch}", disable=None):
+                sleep(PAUSE)
+                begun = perf_counter()
+                vectors = predictor.run(*arrays)[0]
+                mine = perf_counter() - begun
+                for system in SYSTEMS:
+                    sleep(PAUSE)
+                    theirs, first = ask(system, part, batch)
+                    differences.append(float(np.abs(vectors[0] - first).max()))
+                    if turn >= WARM:
+                        ratios[system].append(theirs / mine)
+            report |= {f"ratio_{name}_vs_{s}_b{batch}": round(statistics.median(each), 3) for s, each in ratios.items()}
+        report[f"difference_{name}"] = max(differences)
+    return report
 
 
 def main() -> None:
@@ -98,10 +106,15 @@ def main() -> None:
             seconds, first = json.loads(reader.readline())
             return seconds, np.array(first, np.float32)
 
-        own = {part: Predictor(Path(name) / part, onednn=part != "text") for part in ("image", "text")}
+        own = {
+            "image": Predictor(Path(name) / "image", "cpu", onednn=OneDNN(half=True)),  # as SearchModel has it
+            "image_float32": Predictor(Path(name) / "image", "cpu"),
+            "text": Predictor(Path(name) / "text", "cpu", onednn=False),
+        }
         report = compare(own, inputs, ask, args.rounds)
         writer.close()
         server.wait()
+    report["pictures_in"] = "bfloat16" if has_bfloat16() else "float32"
     report |= {"threads": threads, "machine": platform.machine(), "date": date.today().isoformat()}
     args.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(json.dumps(report, indent=1))

@@ -151,7 +151,7 @@ class DualEncoder(nn.Layer):
 
     def encode_maps(self, maps: Tensor) -> Tensor:
         """maps [B, channels, H, W] of `trunk.narrow` -> unit vectors [B, dim]."""
-        return self.image_head(self.trunk.head(maps).mean([2, 3]))
+        return self.image_head(F.adaptive_avg_pool2d(self.trunk.head(maps), 1).flatten(1))  # oneDNN has no quick mean
 
     def similarity(self, images: Tensor, texts: Tensor) -> Tensor:
         """Unit vectors [B, dim], [N, dim] -> logits [N, B]: cosines over the learnt temperature."""

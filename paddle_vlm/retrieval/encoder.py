@@ -14,7 +14,7 @@ from paddle.static import InputSpec
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.inference.cache import exported
 from paddle_vlm.inference.export import Program, export_program
-from paddle_vlm.inference.predictor import Predictor
+from paddle_vlm.inference.predictor import OneDNN, Predictor
 from paddle_vlm.models.chinese_clip import is_chinese_clip
 from paddle_vlm.models.dual_encoder import LONGEST, PAD
 from paddle_vlm.models.search import SETTINGS, WEIGHTS, SearchNetwork, read_config
@@ -42,8 +42,10 @@ class SearchModel:
         self.fingerprint = fingerprint(folder)
         self._vocabulary = CaptionVocabulary.load(folder)
         root = exported(folder, "search", lambda target: export_parts(SearchNetwork.load(folder), target))
-        # The text network is so small that oneDNN's own overhead nearly doubles its time.
-        self._predictor = functools.cache(lambda part: Predictor(root / part, device, onednn=part != "text"))
+        # The text network is so small that oneDNN's own overhead nearly doubles its time; pictures take half the time
+        # in bfloat16, and are found as well.
+        onednn = {"image": OneDNN(half=True), "text": False, "fusion": True}
+        self._predictor = functools.cache(lambda part: Predictor(root / part, device, onednn=onednn[part]))
 
     @classmethod
     def load(cls, name: str | Path = "search", device: str = "auto") -> "SearchModel":
