@@ -96,14 +96,17 @@ def search(
     length ** `length_penalty`: the higher, the longer the lines.
     """
     found = [_Line([(0.0 if rank == 0 else -np.inf, []) for rank in range(beam)]) for _ in range(lines)]
-    if beam > 1:
-        state.select(np.repeat(np.arange(lines), beam))
     alive = list(found)  # the lines that `state` holds, `beam` rows each; some may be done
-    last = np.full(lines * beam, start, np.int64)
+    last = np.full(lines, start, np.int64)
     for position in range(max_steps):
         banned = _banned([pieces for line in alive for _, pieces in line.beams], no_repeat)
         spare = max((len(row) for row in banned), default=0)
-        values, pieces = _allowed(*step(last, state, position, 2 * beam + spare), 2 * beam, banned)
+        values, pieces = step(last, state, position, 2 * beam + spare)
+        if position == 0 and beam > 1:  # all beams of a line begin alike: one row has served them
+            same = np.repeat(np.arange(lines), beam)
+            values, pieces, last = values[same], pieces[same], last[same]
+            state.select(same)
+        values, pieces = _allowed(values, pieces, 2 * beam, banned)
         rows, final = np.arange(len(last)), position == max_steps - 1
         for i, line in enumerate(alive):
             part = slice(i * beam, (i + 1) * beam)

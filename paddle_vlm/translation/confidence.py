@@ -26,6 +26,7 @@ class Confidence:
 
     model: dict[str, float] = field(default_factory=lambda: dict(_DEFAULT_MODEL))
     dictionary: dict[str, float] = field(default_factory=lambda: dict(_DEFAULT_DICTIONARY))
+    choice: dict[str, float] | None = None  # between the two; without it the likelier acceptable one is taken
 
     @classmethod
     def load(cls, folder: Path) -> "Confidence":
@@ -34,7 +35,7 @@ class Confidence:
         if not stored:
             log.warning("%s 中没有校准过的置信度参数,改用默认值。", folder / "config.json")
             return cls()
-        return cls(stored["model"], stored["dictionary"])
+        return cls(stored["model"], stored["dictionary"], stored.get("choice"))
 
     def of_model(self, line: str, draft: Draft, literal: Literal) -> float:
         """Probability that what the network wrote for the line is acceptable."""
@@ -43,6 +44,12 @@ class Confidence:
     def of_dictionary(self, line: str, draft: Draft, literal: Literal) -> float:
         """Probability that the words in order are acceptable."""
         return _probability(self.dictionary, dictionary_features(line, draft, literal))
+
+    def prefers_model(self, line: str, draft: Draft, literal: Literal, phrase: bool) -> bool:
+        """Whether the network's draft is probably the better of the two; `phrase`: a dictionary has the whole line."""
+        if self.choice is None:
+            return self.of_model(line, draft, literal) >= self.of_dictionary(line, draft, literal)
+        return _probability(self.choice, choice_features(line, draft, literal, phrase)) >= 0.5
 
 
 def model_features(line: str, draft: Draft, literal: Literal) -> dict[str, float]:
@@ -67,6 +74,12 @@ def dictionary_features(line: str, draft: Draft, literal: Literal) -> dict[str, 
         "agreement": agreement(draft.text, literal.text),
         "log_probability": max(-5.0, draft.confidence),
     }
+
+
+def choice_features(line: str, draft: Draft, literal: Literal, phrase: bool) -> dict[str, float]:
+    """All that is known about both; `phrase`: a dictionary has the whole line."""
+    both = model_features(line, draft, literal) | dictionary_features(line, draft, literal)
+    return both | {"phrase": float(phrase)}
 
 
 def agreement(a: str, b: str) -> float:

@@ -68,6 +68,10 @@ class LiteralWriter:
         self._signs = signs
         self._lexicon = lexicon
 
+    def sign(self, text: str) -> str | None:
+        """The English of a whole phrase that the sign terms hold, else None."""
+        return self._signs.get(text)
+
     def phrase(self, text: str) -> str | None:
         """The English of a whole phrase that the sign terms or the dictionary hold, else None."""
         if english := self._signs.get(text, self._lexicon.get(text) if len(text) > 1 else None):

@@ -23,7 +23,7 @@ from paddle_vlm.weights import fetch
 log = logging.getLogger(__name__)
 
 Source = OneOf["glossary", "memory", "model", "dictionary", "kept"]
-PHRASE_SCORE = 0.9  # of a whole clause that the sign terms or CC-CEDICT hold
+PHRASE_SCORE = 0.9  # of a whole clause that the sign terms hold
 _FRAGMENT = 4  # characters up to which what stands between terms is left to the dictionary
 _CHUNK = 20  # characters of a clause without punctuation that the network can take with its hints
 _SHIELD = 0xE000  # private-use characters stand for the user's terms while the English around them is polished
@@ -153,7 +153,7 @@ class Translator:
             return found
         if self._glossary.find(text):
             return None
-        english = patterns.whole(text) or self._writer.phrase(text)
+        english = patterns.whole(text) or self._writer.sign(text)
         return Translation(english, "dictionary", PHRASE_SCORE) if english else None
 
     def _fragment(self, text: str) -> Translation:
@@ -169,16 +169,16 @@ class Translator:
         """The network's words or the dictionary's, whichever is likelier right; None when terms or numbers got lost."""
         terms = self._glossary.find(clause)
         text = _obeying(polish(draft.text), terms)
-        literal = self._writer.write(clause)
+        literal, phrase = self._writer.write(clause), self._writer.phrase(clause.strip())
         splits = any(part.english or not part.to_translate for part in split_fixed(clause, terms))
         sound = text is not None and keeps_tokens(_without(clause, terms), text)
         ours = self._confidence.of_model(clause, draft, literal) if sound else 0.0
-        theirs = self._confidence.of_dictionary(clause, draft, literal)
-        if text and sound and (ours >= theirs or terms):
+        if text and sound and (terms or self._confidence.prefers_model(clause, draft, literal, phrase is not None)):
             return Translation(text, "model", ours)
         if terms or (splits and not sound):
             return None
-        return Translation(polish(literal.text), "dictionary", theirs)
+        theirs = self._confidence.of_dictionary(clause, draft, literal)
+        return Translation(phrase or polish(literal.text), "dictionary", theirs)
 
     def _join(self, parts: list[Part], done: dict[str, Translation]) -> Translation:
         """The line put together again; its score is the mean over the Chinese characters."""

@@ -44,3 +44,13 @@ def test_uncalibrated_weights_are_reported(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert Confidence.load(tmp_path) == Confidence()
     assert "config.json" in caplog.text
+
+
+def test_the_choice_weighs_both_and_falls_back_on_the_likelier_one():
+    draft = Draft("careful, the floor is wet", -0.5, 6)
+    sure, unsure = {"bias": 5.0}, {"bias": -5.0}
+    assert Confidence(sure, unsure).prefers_model(LINE, draft, LITERAL, phrase=False)
+    assert not Confidence(unsure, sure).prefers_model(LINE, draft, LITERAL, phrase=False)
+    trusts_phrases = {"bias": 1.0, "phrase": -2.0}
+    assert Confidence(unsure, sure, trusts_phrases).prefers_model(LINE, draft, LITERAL, phrase=False)
+    assert not Confidence(sure, unsure, trusts_phrases).prefers_model(LINE, draft, LITERAL, phrase=True)
