@@ -128,7 +128,7 @@ def translate(folder: Path) -> Exportable:
     last, position, count = np.array([4, 7, 5]), np.array([4]), np.array([3])
     step = [last, position, count, source, caches, [tensor.numpy() for tensor in kept], own]
     names = ("joint.model",) if pieces is JointPieces else ("source.spm", "target.spm", "vocab.json")
-    # oneDNN lays out the vocabulary's matrix anew in every step; see inference.decoder.Decoder.
+    # Without oneDNN, which wants few numbers of rows; see inference.decoder.Decoder.
     parts = {"encoder": Part(programs["encoder"], [source], onednn=False)}
     parts["step"] = Part(programs["step"], step, onednn=False)
     preprocessing = {

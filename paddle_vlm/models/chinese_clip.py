@@ -97,7 +97,7 @@ class Vision(nn.Layer):
     def forward(self, images: Tensor) -> Tensor:
         """images [B, 3, size, size], normalised -> [B, width]."""
         x = self.patches(images).flatten(2).transpose([0, 2, 1])
-        x = paddle.concat([paddle.zeros_like(x[:, :1]) + self.first, x], 1) + self.positions.weight
+        x = paddle.concat([x[:, :1] * 0 + self.first, x], 1) + self.positions.weight
         x = self.norm_before(x)
         for layer in self.layers:
             x = layer(x, None)

@@ -100,8 +100,8 @@ class Fusion(nn.Layer):
     def forward(self, picture: list[Memory], states: Tensor, mask: Tensor) -> Tensor:
         """What `look` returned, states [B, T, text_width], mask [B, T] -> [B, 1 + T, width]; row 0 sums all up."""
         words = self.text(states)
-        x = paddle.concat([paddle.zeros_like(words[:, :1]) + self.first, words], 1)
-        mask = paddle.concat([paddle.ones_like(mask[:, :1]), mask], 1)
+        x = paddle.concat([words[:, :1] * 0 + self.first, words], 1)
+        mask = paddle.concat([mask[:, :1] * 0 + 1, mask], 1)
         for layer, memory in zip(self.layers, picture, strict=True):
             x = layer(x, mask, memory)
         return self.norm(x)

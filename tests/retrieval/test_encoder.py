@@ -36,7 +36,8 @@ def pictures(count: int) -> list[np.ndarray]:
     return list(np.random.default_rng(0).integers(0, 256, (count, 90, 70, 3), np.uint8))
 
 
-def test_the_exported_programs_answer_as_the_network_does(folder):
+def test_the_exported_programs_answer_as_the_network_does(folder, monkeypatch):
+    monkeypatch.setattr("paddle_vlm.inference.predictor.has_bfloat16", lambda: False)
     model, network = SearchModel.load(folder), SearchNetwork.load(folder)
     images = pictures(18)  # more than one batch
     vectors, grids = model.look(images)
@@ -51,6 +52,13 @@ def test_the_exported_programs_answer_as_the_network_does(folder):
         many = [token.expand([2, -1]) for token in tokens]
         scores = network.rerank(paddle.to_tensor(grids[:2]), *many, cosines).numpy()
     np.testing.assert_allclose(model.rerank("红苹果", images[:2]), scores, atol=1e-3)
+
+
+def test_bfloat16_turns_vectors_only_a_little(folder, monkeypatch):
+    fast = SearchModel.load(folder).encode_images(pictures(18))
+    monkeypatch.setattr("paddle_vlm.inference.predictor.has_bfloat16", lambda: False)
+    exact = SearchModel.load(folder).encode_images(pictures(18))
+    assert (fast * exact).sum(1).min() > 0.99
 
 
 def test_texts_keep_their_order_whatever_their_length(folder):
