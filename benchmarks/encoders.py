@@ -2,8 +2,8 @@
 
 The same weights on the same inputs with the same number of threads: pictures of 224 x 224 pixels and random texts of 16
 characters, as numbers. The others run in a virtual environment of their own, made on the first run, or in the one given
-by --python. They take turns, with a pause before each, for the threads of the one before wait actively for a while;
-each ratio is the median over --rounds turns.
+by --python. They take turns of CALLS calls, with a pause before each turn, for the threads of the one before wait
+actively for a while; the median call of a turn counts, and each ratio is the median over --rounds turns.
   ratio_{image,text}_vs_{torch,onnxruntime}_b{1,16}   our inputs a second over theirs; pictures in bfloat16, as in the
                                                        search, where the processor can ("pictures_in" says so)
   ratio_image_float32_vs_…                             pictures in float32
@@ -36,7 +36,7 @@ with runtime.heavy_imports():
     from paddle_vlm.weights import fetch
 
 PACKAGES = ["torch==2.13.0", "onnx", "onnxruntime", "onnxscript", "safetensors", "numpy"]
-SYSTEMS, BATCHES, LENGTH, WARM, PAUSE = ("torch", "onnxruntime"), (1, 16), 16, 3, 0.05
+SYSTEMS, BATCHES, LENGTH, WARM, PAUSE, CALLS = ("torch", "onnxruntime"), (1, 16), 16, 3, 0.05, 5
 Inputs = dict[tuple[str, int], dict[str, np.ndarray]]  # of a part and a batch size: arrays by name
 Ask = Callable[[str, str, int], tuple[float, np.ndarray]]
 
@@ -64,9 +64,12 @@ def compare(own: dict[str, Predictor], inputs: Inputs, ask: Ask, rounds: int) ->
             ratios: dict[str, list[float]] = {system: [] for system in SYSTEMS}
             for turn in tqdm(range(WARM + rounds), desc=f"{name}, batch {batch}", disable=None):
                 sleep(PAUSE)
-                begun = perf_counter()
-                vectors = predictor.run(*arrays)[0]
-                mine = perf_counter() - begun
+                times = []
+                for _ in range(CALLS):
+                    begun = perf_counter()
+                    vectors = predictor.run(*arrays)[0]
+                    times.append(perf_counter() - begun)
+                mine = statistics.median(times)
                 for system in SYSTEMS:
                     sleep(PAUSE)
                     theirs, first = ask(system, part, batch)
@@ -93,7 +96,7 @@ def main() -> None:
         inputs = make_inputs(model, Path(name))
         script = Path(__file__).with_name("encoders_elsewhere.py")
         server = subprocess.Popen(
-            [str(python), str(script), str(folder.resolve()), str(threads)],
+            [str(python), str(script), str(folder.resolve()), str(threads), str(CALLS)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=name,
         )  # fmt: skip
         assert server.stdin and server.stdout  # noqa: S101 - both are pipes

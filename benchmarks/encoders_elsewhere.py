@@ -1,13 +1,14 @@
 """The search model's two encoders in PyTorch and in ONNX Runtime, for `encoders.py`; runs in their own environment.
 
-    python encoders_elsewhere.py MODEL_FOLDER THREADS
+    python encoders_elsewhere.py MODEL_FOLDER THREADS CALLS
 
-On stdin "system part batch", with `{part}-{batch}.npz` in the current folder as its input; on stdout seconds and the
-first vector.
+On stdin "system part batch", with `{part}-{batch}.npz` in the current folder as its input; on stdout the seconds of
+the median of CALLS calls and the first vector.
 """
 
 import io
 import json
+import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -113,7 +114,7 @@ def _eager(model: nn.Module, **inputs: Tensor) -> np.ndarray:
 
 
 def main() -> None:
-    folder, threads = Path(sys.argv[1]), int(sys.argv[2])
+    folder, threads, calls = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
     stored = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
@@ -134,9 +135,12 @@ def main() -> None:
             run, given = sessions[name, int(batch)], inputs
         else:
             run, given = partial(_eager, parts[name]), {k: torch.from_numpy(v) for k, v in inputs.items()}
-        begun = perf_counter()
-        found = run(**given)
-        print(json.dumps([perf_counter() - begun, found[0].tolist()]), flush=True)
+        times = []
+        for _ in range(calls):
+            begun = perf_counter()
+            found = run(**given)
+            times.append(perf_counter() - begun)
+        print(json.dumps([statistics.median(times), found[0].tolist()]), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,12 +35,13 @@ class Literal:
 class _Piece:
     """A stretch of a line in English; `characters` counts its Chinese word's, `sure` says that it is no guess.
 
-    A `notice` says something by itself ("Staff only").
+    A `sign` is one of the sign terms, a `notice` one that says something by itself ("Staff only").
     """
 
     english: str
     characters: int = 0
     sure: bool = False
+    sign: bool = False
     notice: bool = False
 
     @property
@@ -69,8 +70,11 @@ class LiteralWriter:
         self._lexicon = lexicon
 
     def sign(self, text: str) -> str | None:
-        """The English of a whole phrase that the sign terms hold, else None."""
-        return self._signs.get(text)
+        """The English of a line that has no other words than sign terms, perhaps with numbers and prices, else None."""
+        if text in self._signs:
+            return self._signs[text]
+        words = [piece for piece in self._pieces(text) if piece.characters]
+        return self.write(text).text if words and all(piece.sign for piece in words) else None
 
     def phrase(self, text: str) -> str | None:
         """The English of a whole phrase that the sign terms or the dictionary hold, else None."""
@@ -111,8 +115,9 @@ class LiteralWriter:
                     continue
                 for hint in self._words("".join(run)):
                     english, sure = self._sense(hint)
-                    notice = len(hint.word) >= _NOTICE and hint.word in self._signs and " " in english
-                    yield _Piece(english, len(hint.word), sure, notice)
+                    sign = hint.word in self._signs
+                    notice = sign and len(hint.word) >= _NOTICE and " " in english
+                    yield _Piece(english, len(hint.word), sure, sign, notice)
             unit = patterns.whole(text[start:end])
             yield _Piece(unit or text[start:end], sure=bool(unit))
             at = end

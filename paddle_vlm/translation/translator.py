@@ -154,7 +154,7 @@ class Translator:
         if self._glossary.find(text):
             return None
         english = patterns.whole(text) or self._writer.sign(text)
-        return Translation(english, "dictionary", PHRASE_SCORE) if english else None
+        return Translation(polish(english), "dictionary", PHRASE_SCORE) if english else None
 
     def _fragment(self, text: str) -> Translation:
         """What is left of a clause between the user's terms: a few words, for which the network knows no better."""

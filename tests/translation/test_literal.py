@@ -61,6 +61,19 @@ def test_whole_phrases(writer, line, english):
 
 
 @pytest.mark.parametrize(
+    ("line", "english"),
+    [
+        ("小心地滑", "Caution: wet floor"),
+        ("小心地滑 请勿吸烟", "Caution: wet floor. No smoking"),
+        ("小心地滑 免费", None),  # no sign term
+        ("22", None),
+    ],
+)
+def test_lines_of_nothing_but_sign_terms(writer, line, english):
+    assert writer.sign(line) == english
+
+
+@pytest.mark.parametrize(
     ("line", "hints"),
     [
         ("土壤修复中心", "soil | repair | Center"),
