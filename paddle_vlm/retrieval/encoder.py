@@ -44,7 +44,7 @@ class SearchModel:
         root = exported(folder, "search", lambda target: export_parts(SearchNetwork.load(folder), target))
         # The text network is so small that oneDNN's own overhead nearly doubles its time; pictures take half the time
         # in bfloat16, and are found as well.
-        onednn = {"image": OneDNN(half=True), "text": False, "fusion": True}
+        onednn: dict[str, bool | OneDNN] = {"image": OneDNN(half=True), "text": False, "fusion": True}
         self._predictor = functools.cache(lambda part: Predictor(root / part, device, onednn=onednn[part]))
 
     @classmethod
