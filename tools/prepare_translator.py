@@ -76,6 +76,8 @@ def main() -> None:
 
     scene = clean(rows(args.data))
     more = [pair for path in args.more for pair in clean(rows(path))]
+    if args.held > len(more):
+        parser.error(f"--held {args.held} 多于 --more 中可用的 {len(more)} 行。请减小 N,或用 --more 加上语料。")
     if args.held:
         apart = {p.chinese: p for p in random.Random(1).sample(more, args.held)}
         more = [p for p in more if p.chinese not in apart]

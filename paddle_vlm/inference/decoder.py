@@ -57,6 +57,8 @@ class _Step(nn.Layer):
         self, last: Tensor, position: Tensor, count: Tensor, source: Tensor, cross: list[Tensor], kept: list[Tensor],
         own: list[Tensor],
     ) -> list[Tensor]:  # fmt: skip
+        """Arguments as for the network's `step` -> log-probabilities and pieces of the likeliest, [N, count] at least,
+        then keys and values with those of this step."""
         scores, grown = self.model.step(last, position, source, kept, _pairs(cross), _pairs(own))
         forbidden = self.model.forbidden
         best, pieces = likeliest(scores, count if forbidden is None else count + 1)

@@ -54,6 +54,7 @@ class Dropout(nn.Dropout):
     """Paddle's, which leaves an operator in exported programs; this leaves none."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """x of any shape -> the same shape."""
         return super().forward(x) if self.training else x
 
 

@@ -73,8 +73,9 @@ class LiteralWriter:
         """The English of a line that has no other words than sign terms, perhaps with numbers and prices, else None."""
         if text in self._signs:
             return self._signs[text]
-        words = [piece for piece in self._pieces(text) if piece.characters]
-        return self.write(text).text if words and all(piece.sign for piece in words) else None
+        pieces = list(self._pieces(text))
+        words = [piece for piece in pieces if piece.characters]
+        return _title(_joined(pieces)) if words and all(piece.sign for piece in words) else None
 
     def phrase(self, text: str) -> str | None:
         """The English of a whole phrase that the sign terms or the dictionary hold, else None."""
