@@ -27,6 +27,7 @@ SERVE = [
     *SEARCH,
     "fastapi>=0.115",
     "httptools>=0.6.3",
+    "orjson>=3.10",
     "prometheus-client>=0.20",
     "python-multipart>=0.0.20",
     "uvicorn>=0.32",

@@ -3,23 +3,27 @@
 语料每行为“中文<Tab>英文[<Tab>OCR 读出的中文]”;--more 另加不含 OCR 列的语料。
 输出 train.tsv(“中文 ⇢ 译词 | 译词”与英文)、valid.tsv(由原文、英文、由 OCR 文字)、lexicon.tsv.gz、seen_lines.bin
 (训练过的原文的散列,评估时用来分出没见过的行)和 joint.model;有 --held 时还有 held.tsv(不参与训练的中文、英文、中文)。
+--closest N 从每个 --more 语料中只取与 --data 最像的 N 行(Moore 与 Lewis 2010),每句中文取一种译文;
+--backed S 再去掉译词对不上的行。
 每一行的译词来自不含该行的其余语料(四折),以免网络学会轻信译词。
 """
 
 import argparse
 import gzip
 import hashlib
+import lzma
 import math
 import random
 import shutil
 from collections import Counter
 from multiprocessing import Pool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from paddle_vlm.data.parallel import Confusions, clean
+from paddle_vlm.data.parallel import Confusions, backing, clean, closest, plainest
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
 from paddle_vlm.text.hints import HintBook
@@ -36,7 +40,7 @@ writers: dict[int, LiteralWriter] = {}  # of each fold; worker processes inherit
 
 
 def rows(path: Path) -> list[list[str]]:
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
     with opener(path, "rt", encoding="utf-8") as file:
         return [line.rstrip("\n").split("\t") for line in file]
 
@@ -59,6 +63,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="带 OCR 列的平行语料")
     parser.add_argument("--more", type=Path, action="append", default=[], help="其余平行语料,可多次给出")
+    parser.add_argument("--closest", type=int, metavar="N", help="每个 --more 语料只取最像 --data 的 N 行")
+    parser.add_argument(
+        "--backed", type=float, default=0.0, metavar="S", help="--more 中只留英文词至少有这一比例出现在译词里的行"
+    )
     parser.add_argument("--held", type=int, default=0, metavar="N", help="从 --more 中留出 N 行作评估用")
     parser.add_argument("--valid", type=Path, required=True, help="验证集(三列)")
     parser.add_argument(
@@ -75,7 +83,10 @@ def main() -> None:
         return cedict.simplify(normalize(line))
 
     scene = clean(rows(args.data))
-    more = [pair for path in args.more for pair in clean(rows(path))]
+    corpora = [clean(rows(path)) for path in args.more]
+    if args.closest:
+        corpora = [closest(plainest(corpus, scene), scene, args.closest) for corpus in corpora]
+    more = [pair for corpus in corpora for pair in corpus]
     if args.held > len(more):
         parser.error(f"--held {args.held} 多于 --more 中可用的 {len(more)} 行。请减小 N,或用 --more 加上语料。")
     if args.held:
@@ -99,6 +110,8 @@ def main() -> None:
     )
     pairs = [pair for pair, count in counts.items() for _ in range(math.ceil(math.sqrt(count)))]
     confusions, generator = Confusions(scene), np.random.default_rng(0)
+    for chinese, english in dict.fromkeys((p.chinese, p.english) for p in scene):
+        pairs += [(fold(chinese), line, english) for line in misread_too(chinese, confusions, generator)[1:]]
     for pair in more:
         pairs += [(WHOLE, line, pair.english) for line in misread_too(pair.chinese, confusions, generator)]
     random.Random(0).shuffle(pairs)
@@ -108,7 +121,11 @@ def main() -> None:
     with Pool() as pool:
         done = list(tqdm(pool.imap(augment, wanted, chunksize=500), total=len(wanted), desc="查译词"))
     train, held = done[: len(pairs)], done[len(pairs) :]
-    lines = [f"{source}\t{pair[2]}\n" for source, pair in zip(train, pairs, strict=True)]
+    lines = [
+        f"{source}\t{english}\n"
+        for source, (number, _, english) in zip(train, pairs, strict=True)
+        if number != WHOLE or backing(source, english) >= args.backed
+    ]
     (args.out / "train.tsv").write_text("".join(lines), encoding="utf-8")
     tested = [f"{a}\t{row[1]}\t{b}\n" for a, b, row in zip(held[::2], held[1::2], valid, strict=True)]
     (args.out / "valid.tsv").write_text("".join(tested), encoding="utf-8")
@@ -116,7 +133,7 @@ def main() -> None:
         train_pieces((text for line in lines for text in line.split("\t")), args.out / "joint.model", args.vocabulary)
     else:
         shutil.copy(folder / "joint.model", args.out)
-    print(f"{len(pairs)} 行训练数据,{len(valid)} 行验证数据,{len(learnt)} 个词")
+    print(f"{len(lines)} 行训练数据,{len(valid)} 行验证数据,{len(learnt)} 个词")
 
 
 if __name__ == "__main__":

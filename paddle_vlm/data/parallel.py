@@ -1,5 +1,6 @@
 """Parallel lines: Chinese and English side by side, cleaned, and batches of about equally many pieces."""
 
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -14,6 +15,11 @@ from paddle_vlm.text.han import HAN
 
 _POOL = 20_000  # lines that are sorted by length together
 _LETTER = re.compile(r"[A-Za-z]")
+_WORD = re.compile(r"[a-z]+")
+_LITTLE = frozenset([
+    "a", "an", "and", "are", "at", "be", "do", "for", "he", "i", "in", "is", "it", "not", "of",
+    "on", "she", "that", "the", "they", "this", "to", "was", "we", "with", "you",
+])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,68 @@ def clean(rows: Sequence[Sequence[str]]) -> list[Pair]:
             continue
         found[Pair(chinese, english, read[0] if read and HAN.search(read[0]) else None)] = None
     return list(found)
+
+
+def closest(pairs: Sequence[Pair], like: Iterable[Pair], count: int) -> list[Pair]:
+    """The `count` of `pairs`, in their order, whose Chinese is most like that of `like`.
+
+    Most like: the greatest difference of log-probability a character under a model of `like` and under one of `pairs`
+    (Moore and Lewis 2010), both of character bigrams smoothed with unigrams.
+    """
+    if count >= len(pairs):
+        return list(pairs)
+    wanted, general = _Bigrams(p.chinese for p in like), _Bigrams(p.chinese for p in pairs)
+    gains = np.array([wanted.rate(p.chinese) - general.rate(p.chinese) for p in pairs])
+    return [pairs[i] for i in np.sort(np.argpartition(-gains, count)[:count])]
+
+
+def plainest(pairs: Iterable[Pair], like: Iterable[Pair]) -> list[Pair]:
+    """One pair for each Chinese line: the English of the words that are commonest in the English of `like`."""
+    counts = Counter(word for pair in like for word in pair.english.lower().split())
+    best: dict[str, tuple[float, Pair]] = {}
+    for pair in pairs:
+        words = pair.english.lower().split()
+        rate = sum(math.log(counts[word] + 0.1) for word in words) / len(words)
+        if pair.chinese not in best or rate > best[pair.chinese][0]:
+            best[pair.chinese] = rate, pair
+    return [pair for _, pair in best.values()]
+
+
+def backing(augmented: str, english: str) -> float:
+    """The share of the English words that are among the senses of an augmented line "Chinese ⇢ sense | sense".
+
+    Words count as the same when they begin with the same four letters; the commonest little words are left out. A line
+    that none of its senses backs is mostly a loose or a wrong translation.
+    """
+    senses = {word[:4] for word in _WORD.findall(augmented.partition("⇢")[2].lower())}
+    words = [word[:4] for word in _WORD.findall(english.lower()) if word not in _LITTLE]
+    return sum(word in senses for word in words) / len(words) if words else 0.0
+
+
+class _Bigrams:
+    """How probable a line is, character by character."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._pairs: Counter[str] = Counter()
+        for line in lines:
+            line = f"\n{line}\n"
+            self._pairs.update(map("".join, zip(line, line[1:], strict=False)))
+        self._firsts: Counter[str] = Counter()
+        self._singles: Counter[str] = Counter()
+        for pair, times in self._pairs.items():
+            self._firsts[pair[0]] += times
+            self._singles[pair[1]] += times
+        self._total = self._singles.total() + len(self._singles) + 1
+
+    def rate(self, line: str) -> float:
+        """Mean log-probability of a character and of the line's end; of a bigram and of a unigram by halves."""
+        line = f"\n{line}\n"
+        sum_ = 0.0
+        for first, second in zip(line, line[1:], strict=False):
+            seen = self._firsts[first]
+            conditional = self._pairs[first + second] / seen if seen else 0.0
+            sum_ += math.log(0.5 * conditional + 0.5 * (self._singles[second] + 1) / self._total)
+        return sum_ / (len(line) - 1)
 
 
 class Confusions:

@@ -1,13 +1,15 @@
 """The application: the tasks' routes, health, metrics and administration behind one gate. Does not import paddle."""
 
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 import paddle_vlm
 from paddle_vlm.serving import operations
@@ -38,6 +40,7 @@ def create_app(settings: ServeSettings, engine: Engine, metrics: Metrics | None 
         await engine.stop()
 
     app = FastAPI(title="paddle_vlm 服务", version=paddle_vlm.__version__, description=DESCRIPTION, lifespan=lifespan)
+    app.router.route_class = _Direct
     app.state.service = service
     app.add_middleware(Gate, service=service)
     app.add_exception_handler(HTTPException, _unknown_address)
@@ -47,9 +50,16 @@ def create_app(settings: ServeSettings, engine: Engine, metrics: Metrics | None 
     return app
 
 
+class _Direct(APIRoute):
+    """Every endpoint here takes the request itself: FastAPI need not look for parameters and dependencies."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
 async def _unknown_address(request: Request, error: Exception) -> Response:
     """404 and 405, which the router raises."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     problem = Problem(status, "not_found" if status == 404 else "bad_request", f"{MEANINGS.get(status, '请求有误')}。")
     headers = error.headers if isinstance(error, HTTPException) else None
-    return JSONResponse(problem.to_dict(), status, headers)
+    return Response(problem.body(), status, headers, media_type="application/json")

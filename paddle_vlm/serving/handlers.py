@@ -81,11 +81,7 @@ class EmbedHandler:
         return shrink(load_image(data, max_pixels=self._pixels, at_least=DECODED_SIDE).rgb)
 
     def _record(self, vector: np.ndarray) -> dict[str, Any]:
-        return {
-            "vector": [round(value, 6) for value in vector.tolist()],
-            "dim": self._model.dim,
-            "model": self._model.fingerprint,
-        }
+        return {"vector": vector, "dim": self._model.dim, "model": self._model.fingerprint}
 
 
 def _in_powers_of_two(items: list[Any]) -> Iterator[list[Any]]:

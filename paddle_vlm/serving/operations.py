@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from paddle_vlm.errors import PaddleVLMError
 from paddle_vlm.serving import openapi
@@ -30,17 +30,17 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """/healthz, /readyz, /metrics, /v1/admin/reload."""
 
     @app.get("/healthz", summary="进程活着", tags=["运维"])
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    async def healthz(request: Request) -> Response:
+        return answer({"status": "ok"})
 
     @app.get("/readyz", summary="可以接收请求", tags=["运维"], responses={503: {"description": "尚未就绪或正在退出"}})
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         status = service.engine.status()
         ready = status["ready"] and not service.draining
-        return JSONResponse(status | {"ready": ready, "draining": service.draining}, 200 if ready else 503)
+        return answer(status | {"ready": ready, "draining": service.draining}, 200 if ready else 503)
 
     @app.get("/metrics", summary="Prometheus 指标", tags=["运维"], response_class=Response)
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
         return Response(service.metrics.text(service.engine), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.post(

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _HUNG = 10  # a batch that takes so many times the longest answer has hung
 _LONGEST_PAUSE = 30.0  # seconds between two tries to start a worker
+_AHEAD = 2  # batches that a worker has at a time: while it computes one, the next is gathered and sent
 _IN_ONE_PIECE = {"index": 1}  # tasks of which no two may run at a time, whatever the number of workers
 
 
@@ -53,9 +54,11 @@ class ProcessEngine:
             return
         self._take_over(await self._start_all(self._settings))
         for task in self._settings.tasks:
-            slots = min(self._settings.workers, _IN_ONE_PIECE.get(task, self._settings.workers))
+            batching = self._settings.batching[task]
+            ahead = _AHEAD if batching.max_batch > 1 else 1
+            slots = _IN_ONE_PIECE.get(task, ahead * self._settings.workers)
             run, observe = partial(self._run, task), partial(self._observe, task)
-            self._batchers[task] = make_batcher(run, self._settings.batching[task], slots, observe)
+            self._batchers[task] = make_batcher(run, batching, slots, observe)
 
     async def stop(self) -> None:
         for batcher in self._batchers.values():

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from starlette.requests import Request
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from paddle_vlm.errors import Busy
 from paddle_vlm.serving.engine import Engine, Item
@@ -111,9 +112,9 @@ def too_large(settings: ServeSettings) -> Problem:
     return Problem(413, "body_too_large", f"请求体超过上限 {settings.limits.body_mb:g} MB。请压缩图片或分几次发送。")
 
 
-def answer(content: Any) -> JSONResponse:
-    """JSON."""
-    return JSONResponse(content)
+def answer(content: Any, status: int = 200) -> Response:
+    """JSON; NumPy arrays are written as lists."""
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json")
 
 
 def lines(events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from paddle_vlm.data.parallel import Confusions, Pair, clean, read_prepared, token_batches
+from paddle_vlm.data.parallel import Confusions, Pair, backing, clean, closest, plainest, read_prepared, token_batches
 from paddle_vlm.errors import BadData
 
 
@@ -21,6 +21,31 @@ def test_lines_that_cannot_teach_are_left_out():
     assert clean(rows) == [
         Pair("禁止吸烟", "No smoking", "禁止吸姻"), Pair("出 口", "Exit"), Pair("入口", "Entrance")
     ]  # fmt: skip
+
+
+def test_the_lines_closest_to_a_domain_are_those_written_like_it():
+    signs = [Pair(zh, "a sign") for zh in ("禁止吸烟", "禁止停车", "停车场出口", "吸烟区入口", "请勿停车")]
+    talk = [Pair(zh, "some talk") for zh in ("我们明天再说吧", "你怎么还不回来", "他说他不想去了", "我真的很喜欢你")]
+    mixed = [
+        talk[0],
+        Pair("禁止入口停车", "No parking at the entrance"),
+        *talk[1:],
+        Pair("请勿吸烟", "No smoking, please"),
+    ]
+    assert [p.chinese for p in closest(mixed, signs, 2)] == ["禁止入口停车", "请勿吸烟"]
+    assert closest(mixed, signs, 99) == mixed
+
+
+def test_of_several_translations_the_one_of_common_words_is_kept():
+    like = [Pair("安全出口", "Safety exit"), Pair("出口", "Exit")]
+    pairs = [Pair("出口", "egress"), Pair("出口", "exit"), Pair("入口", "ingress")]
+    assert plainest(pairs, like) == [pairs[1], pairs[2]]
+
+
+def test_a_translation_is_backed_by_the_senses_of_its_words():
+    assert backing("禁止吸烟 ⇢ forbid | smoking", "Smoking is forbidden") == 1.0
+    assert backing("走吧 ⇢ walk | let's", "I'll call the police tomorrow") == 0.0
+    assert backing("我 ⇢ I", "I") == 0.0  # little words say nothing
 
 
 def test_misread_characters_are_those_that_the_engine_took_for_others():
