@@ -114,12 +114,12 @@ class _Bigrams:
     def rate(self, line: str) -> float:
         """Mean log-probability of a character and of the line's end; of a bigram and of a unigram by halves."""
         line = f"\n{line}\n"
-        sum_ = 0.0
+        total = 0.0
         for first, second in zip(line, line[1:], strict=False):
             seen = self._firsts[first]
             conditional = self._pairs[first + second] / seen if seen else 0.0
-            sum_ += math.log(0.5 * conditional + 0.5 * (self._singles[second] + 1) / self._total)
-        return sum_ / (len(line) - 1)
+            total += math.log(0.5 * conditional + 0.5 * (self._singles[second] + 1) / self._total)
+        return total / (len(line) - 1)
 
 
 class Confusions:
