@@ -1,5 +1,6 @@
 """The translator learns from prepared lines, and what it leaves is what `--translator` opens."""
 
+import lzma
 import subprocess
 import sys
 from pathlib import Path
@@ -43,19 +44,32 @@ def test_it_learns_a_small_language_and_leaves_a_usable_model(prepared, tmp_path
     assert run(again, tmp_path / "more").best_metric > 60
 
 
-def test_lines_are_prepared_with_the_words_of_the_other_lines(tmp_path):
+def prepare(folder: Path, *options: str) -> list[tuple[str, ...]]:
+    """The training lines that tools/prepare_translator.py writes."""
     rows = ["禁止吸烟\tNo smoking\t禁止吸姻", "小心地滑\tCaution: wet floor\t小心地滑", "坏行", "出口\tExit"] * 3
-    (tmp_path / "data.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    (tmp_path / "more.tsv").write_text("你好吗?\tHow are you?\n", encoding="utf-8")
+    (folder / "data.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     tool = Path(__file__).parents[2] / "tools/prepare_translator.py"
-    out = tmp_path / "out"
     subprocess.run(
-        [sys.executable, str(tool), "--data", str(tmp_path / "data.tsv"), "--valid", str(tmp_path / "data.tsv"),
-         "--more", str(tmp_path / "more.tsv"), "--out", str(out)],
+        [sys.executable, str(tool), "--data", str(folder / "data.tsv"), "--valid", str(folder / "data.tsv"),
+         "--out", str(folder / "out"), *options],
         check=True, capture_output=True,
     )  # fmt: skip
-    lines = read_prepared(out / "train.tsv")
+    return read_prepared(folder / "out/train.tsv")
+
+
+def test_lines_are_prepared_with_the_words_of_the_other_lines(tmp_path):
+    (tmp_path / "more.tsv").write_text("你好吗?\tHow are you?\n", encoding="utf-8")
+    lines = prepare(tmp_path, "--more", str(tmp_path / "more.tsv"))
     assert {row[1] for row in lines} == {"No smoking", "Caution: wet floor", "Exit", "How are you?"}
     assert any(row[0].startswith("禁止吸姻 ⇢") for row in lines)
+    out = tmp_path / "out"
     assert len(read_prepared(out / "valid.tsv")) == 6
     assert {"joint.model", "lexicon.tsv.gz", "seen_lines.bin"} <= {path.name for path in out.iterdir()}
+
+
+def test_of_a_large_corpus_the_lines_like_the_others_that_their_senses_back_are_taken(tmp_path):
+    more = ["禁止停车\tNo parking", "小心地雷\tI never liked him", "我们明天再说吧\tLet us talk about it tomorrow"]
+    with lzma.open(tmp_path / "more.tsv.xz", "wt", encoding="utf-8") as file:
+        file.write("\n".join(more) + "\n")
+    lines = prepare(tmp_path, "--more", str(tmp_path / "more.tsv.xz"), "--closest", "2", "--backed", "0.4")
+    assert {row[1] for row in lines} == {"No smoking", "Caution: wet floor", "Exit", "No parking"}
