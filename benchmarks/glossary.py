@@ -1,7 +1,7 @@
 """What a glossary of 1,000 terms costs and how often it is obeyed: `python benchmarks/glossary.py --data F --json OUT`.
 
 F (.tsv or .tsv.gz) has Chinese lines in its first column. The terms are the 1,000 words that most of the lines hold, so
-that nearly every line has one. Each has another one's English: of the usual length, but in no translation by chance.
+that nearly every line has one. Each has another one's English: of the usual length, and not what the line means.
   time_ratio   seconds with the glossary over seconds without, median over --rounds pairs
   obeyed       share of the terms found in the lines whose English stands in the translation
 """

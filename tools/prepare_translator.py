@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from paddle_vlm.data.parallel import Confusions, backing, clean, closest, plainest
+from paddle_vlm.data.parallel import Confusions, Pair, backing, clean, closest, plainest
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
 from paddle_vlm.text.hints import HintBook
@@ -49,21 +49,69 @@ def fold(line: str) -> int:
     return int(hashlib.md5(line.encode()).hexdigest(), 16) % FOLDS
 
 
-def misread_too(line: str, confusions: Confusions, generator: np.random.Generator) -> list[str]:
-    """The line, and once more as an OCR engine might have read it."""
-    return list(dict.fromkeys((line, confusions.misread(line, generator))))
-
-
 def augment(task: tuple[int, str]) -> str:
     number, line = task
     return writers[number].augment(line)
+
+
+def chosen(parser: argparse.ArgumentParser, args: argparse.Namespace, scene: list[Pair]) -> list[Pair]:
+    """The lines of --more that are to be learnt; those held out are written to a file of their own."""
+    more: list[Pair] = []
+    for path in tqdm(args.more, desc="读语料", disable=not args.more):
+        corpus = clean(rows(path))
+        more += closest(plainest(corpus, scene), scene, args.closest) if args.closest else corpus
+    if args.held > len(more):
+        parser.error(f"--held {args.held} 多于 --more 中可用的 {len(more)} 行。请减小 N,或用 --more 加上语料。")
+    if not args.held:
+        return more
+    apart = {p.chinese: p for p in random.Random(1).sample(more, args.held)}
+    lines = [f"{p.chinese}\t{p.english}\t{p.chinese}\n" for p in apart.values()]
+    (args.out / "held.tsv").write_text("".join(lines), encoding="utf-8")
+    return [p for p in more if p.chinese not in apart]
+
+
+def learn_words(scene: list[Pair], book: HintBook, cedict: Cedict) -> dict[int, dict[str, str]]:
+    """The lexicon of the lines outside each fold, and of all of them."""
+    tagged = []
+    short = dict.fromkeys((p.chinese, p.english) for p in scene if len(p.chinese) <= LONGEST)
+    for chinese, english in tqdm(short, desc="分词"):
+        words = [word for word, _ in book.segmenter.tag(cedict.simplify(chinese)) if all(map(HAN.match, word))]
+        tagged.append((fold(chinese), words, english))
+    return {
+        number: lexicon.learn([(words, english) for other, words, english in tagged if other != number])
+        for number in (*range(FOLDS), WHOLE)
+    }
+
+
+def all_readings(scene: list[Pair], more: list[Pair]) -> list[tuple[int, str, str]]:
+    """(fold whose senses it gets, Chinese, English) in random order: each line as it is, as an engine read it and as an
+    engine might have read it. What is often written counts by the square root."""
+    counts = Counter(
+        (fold(p.chinese), line, p.english) for p in scene for line in dict.fromkeys((p.chinese, p.read)) if line
+    )
+    pairs = [pair for pair, count in counts.items() for _ in range(math.ceil(math.sqrt(count)))]
+    pairs += [(WHOLE, p.chinese, p.english) for p in more]
+    confusions, generator = Confusions(scene), np.random.default_rng(0)
+    lines = dict.fromkeys((fold(p.chinese), p.chinese, p.english) for p in scene)
+    for number, line, english in [*lines, *((WHOLE, p.chinese, p.english) for p in more)]:
+        if (read := confusions.misread(line, generator)) != line:
+            pairs.append((number, read, english))
+    random.Random(0).shuffle(pairs)
+    return pairs
+
+
+def positive(text: str) -> int:
+    """A number of lines for argparse."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"应是正整数,不能是 {text}")
+    return number
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="带 OCR 列的平行语料")
     parser.add_argument("--more", type=Path, action="append", default=[], help="其余平行语料,可多次给出")
-    parser.add_argument("--closest", type=int, metavar="N", help="每个 --more 语料只取最像 --data 的 N 行")
+    parser.add_argument("--closest", type=positive, metavar="N", help="每个 --more 语料只取最像 --data 的 N 行")
     parser.add_argument(
         "--backed", type=float, default=0.0, metavar="S", help="--more 中只留英文词至少有这一比例出现在译词里的行"
     )
@@ -83,38 +131,14 @@ def main() -> None:
         return cedict.simplify(normalize(line))
 
     scene = clean(rows(args.data))
-    corpora = [clean(rows(path)) for path in args.more]
-    if args.closest:
-        corpora = [closest(plainest(corpus, scene), scene, args.closest) for corpus in corpora]
-    more = [pair for corpus in corpora for pair in corpus]
-    if args.held > len(more):
-        parser.error(f"--held {args.held} 多于 --more 中可用的 {len(more)} 行。请减小 N,或用 --more 加上语料。")
-    if args.held:
-        apart = {p.chinese: p for p in random.Random(1).sample(more, args.held)}
-        more = [p for p in more if p.chinese not in apart]
-        lines = [f"{p.chinese}\t{p.english}\t{p.chinese}\n" for p in apart.values()]
-        (args.out / "held.tsv").write_text("".join(lines), encoding="utf-8")
-    tagged = []
-    short = dict.fromkeys((p.chinese, p.english) for p in scene if len(p.chinese) <= LONGEST)
-    for chinese, english in tqdm(short, desc="分词"):
-        words = [word for word, _ in book.segmenter.tag(cedict.simplify(chinese)) if all(map(HAN.match, word))]
-        tagged.append((fold(chinese), words, english))
-    for number in (*range(FOLDS), WHOLE):
-        learnt = lexicon.learn([(words, english) for other, words, english in tagged if other != number])
-        writers[number] = LiteralWriter(book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=learnt)
-    lexicon.save(learnt, args.out / "lexicon.tsv.gz")
+    more = chosen(parser, args, scene)
+    learnt = learn_words(scene, book, cedict)
+    for number, senses in learnt.items():
+        writers[number] = LiteralWriter(book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=senses)
+    lexicon.save(learnt[WHOLE], args.out / "lexicon.tsv.gz")
     evaluation.save_seen((pair.chinese for pair in scene), args.out / evaluation.SEEN)
 
-    counts = Counter(
-        (fold(p.chinese), line, p.english) for p in scene for line in dict.fromkeys((p.chinese, p.read)) if line
-    )
-    pairs = [pair for pair, count in counts.items() for _ in range(math.ceil(math.sqrt(count)))]
-    confusions, generator = Confusions(scene), np.random.default_rng(0)
-    for chinese, english in dict.fromkeys((p.chinese, p.english) for p in scene):
-        pairs += [(fold(chinese), line, english) for line in misread_too(chinese, confusions, generator)[1:]]
-    for pair in more:
-        pairs += [(WHOLE, line, pair.english) for line in misread_too(pair.chinese, confusions, generator)]
-    random.Random(0).shuffle(pairs)
+    pairs = all_readings(scene, more)
     valid = [row for row in rows(args.valid) if len(row) >= 3]
     wanted = [(number, plain(line)) for number, line, _ in pairs]
     wanted += [(WHOLE, plain(row[column])) for row in valid for column in (0, 2)]
@@ -133,7 +157,7 @@ def main() -> None:
         train_pieces((text for line in lines for text in line.split("\t")), args.out / "joint.model", args.vocabulary)
     else:
         shutil.copy(folder / "joint.model", args.out)
-    print(f"{len(lines)} 行训练数据,{len(valid)} 行验证数据,{len(learnt)} 个词")
+    print(f"{len(lines)} 行训练数据,{len(valid)} 行验证数据,{len(learnt[WHOLE])} 个词")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class ProcessEngine:
         self._take_over(await self._start_all(self._settings))
         for task in self._settings.tasks:
             batching = self._settings.batching[task]
-            ahead = _AHEAD if batching.max_batch > 1 else 1
+            ahead = _AHEAD if batching.max_batch > 1 else 1  # single items are long work, dropped if nobody waits
             slots = _IN_ONE_PIECE.get(task, ahead * self._settings.workers)
             run, observe = partial(self._run, task), partial(self._observe, task)
             self._batchers[task] = make_batcher(run, batching, slots, observe)
