@@ -20,7 +20,8 @@ def draw(record: dict[str, Any], path: Path) -> None:
         figure = Figure(figsize=(12, 3.6), layout="constrained")
         rate, latency, machine = figure.subplots(1, 3)
         rate.plot(clients, [point["rate"] for point in points], marker="o", label="动态批处理")
-        rate.axhline(record["one_at_a_time"]["classification"], color="grey", linestyle="--", label="逐个处理")
+        if serial := record.get("one_at_a_time"):  # not after --only latency
+            rate.axhline(serial["classification"], color="grey", linestyle="--", label="逐个处理")
         rate.set_title("分类吞吐(个/秒)")
         for name in ("p50", "p95", "p99"):
             latency.plot(clients, [point[name] for point in points], marker="o", label=name)
