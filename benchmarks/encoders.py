@@ -30,7 +30,8 @@ from tqdm import tqdm
 from paddle_vlm import runtime
 
 with runtime.heavy_imports():
-    from paddle_vlm.inference.predictor import OneDNN, Predictor, has_bfloat16
+    from paddle_vlm.inference.openvino import has_bfloat16
+    from paddle_vlm.inference.predictor import OneDNN, Predictor
     from paddle_vlm.models.search import SearchNetwork
     from paddle_vlm.retrieval.encoder import export_parts
     from paddle_vlm.weights import fetch

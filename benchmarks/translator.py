@@ -7,19 +7,23 @@ the one given by --python; they take turns, and each ratio is the median over --
   ratio_vs_transformers_b1, _b32    our lines a second over those of transformers on PyTorch, 1 and 32 lines a batch
   ratio_vs_ctranslate2_b1, _b32     over CTranslate2 in float32
   ratio_vs_ctranslate2_int8_b1, …   over CTranslate2 with int8 weights
-  float32_ratio_vs_…                the same with our multiplications in float32: otherwise they are in bfloat16, as in
-                                    the translator, where the processor can ("multiplies_in" says so)
-  same_as_transformers              share of the pieces that both wrote alike; float32_same_as_transformers
+  without_int8_ratio_vs_…           the same without int8: the translator has the logits in int8 and the rest in bfloat16,
+                                    by OpenVINO, where the processor has bfloat16 ("engine" says so)
+  onednn_…, float32_ratio_vs_…      the same by oneDNN, and by oneDNN in float32, as where there is no bfloat16
+  same_as_transformers_b1, _b32     share of the pieces that both wrote alike; with the same prefixes
 """
 
 import argparse
 import json
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -33,8 +37,9 @@ from paddle_vlm import runtime
 with runtime.heavy_imports():
     import paddle
 
-    from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder
-    from paddle_vlm.inference.predictor import OneDNN, has_bfloat16
+    from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder, export_for_openvino
+    from paddle_vlm.inference.openvino import has_openvino
+    from paddle_vlm.inference.predictor import OneDNN
     from paddle_vlm.models.generation import search
     from paddle_vlm.models.marian import MarianConfig, MarianTranslator
     from paddle_vlm.text.pieces import train_pieces
@@ -42,6 +47,12 @@ with runtime.heavy_imports():
 PACKAGES = ["torch==2.13.0", "transformers==4.57.6", "ctranslate2>=4.5", "sentencepiece", "safetensors"]
 BEAM, BATCHES = 4, (1, 32)
 OTHERS = ("transformers", "ctranslate2", "ctranslate2_int8")
+MODES: dict[str, tuple[Callable[..., Path], OneDNN]] = {  # how the network is exported, how it runs
+    "": (export_for_openvino if has_openvino() else export_decoder, LARGE),
+    "without_int8_": (partial(export_for_openvino, int8=False) if has_openvino() else export_decoder, LARGE),
+    "onednn_": (export_decoder, LARGE),
+    "float32_": (export_decoder, OneDNN(shapes=0)),
+}
 
 # Runs in the others' environment: "system lines" in; seconds and the pieces of the first line out.
 SERVER = """
@@ -102,9 +113,9 @@ def make_model(folder: Path, steps: int) -> None:
 class Ours:
     """The project's way: Paddle Inference with cached keys and values."""
 
-    def __init__(self, folder: Path, steps: int, onednn: OneDNN) -> None:
-        self.rows, self.steps = json.loads((folder / "lines.json").read_text(encoding="utf-8")), steps
-        self.decoder = Decoder(folder / "exported", "cpu", onednn=onednn)
+    def __init__(self, exported: Path, lines: Path, steps: int, onednn: OneDNN) -> None:
+        self.rows, self.steps = json.loads(lines.read_text(encoding="utf-8")), steps
+        self.decoder = Decoder(exported, "cpu", onednn=onednn)
 
     def __call__(self, count: int) -> tuple[float, list[list[int]]]:
         """Seconds and pieces of the first `count` lines."""
@@ -133,14 +144,15 @@ def main() -> None:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert_ready(server)
-        export_decoder(MarianTranslator.load(folder), folder / "exported")
         report: dict[str, Any] = {}
-        for prefix, onednn in (("", LARGE), ("float32_", OneDNN(shapes=0))):
-            found = compare(Ours(folder, args.steps, onednn), server, args.rounds)
+        for prefix, (export, onednn) in MODES.items():
+            exported = export(MarianTranslator.load(folder), folder / f"{prefix}exported")
+            found = compare(Ours(exported, folder / "lines.json", args.steps, onednn), server, args.rounds)
             report |= {prefix + key: value for key, value in found.items()}
+            shutil.rmtree(exported)
         server.stdin.close()  # type: ignore[union-attr]
         server.wait()
-    report["multiplies_in"] = "bfloat16" if has_bfloat16() else "float32"
+    report["engine"] = "openvino" if has_openvino() else "onednn"
     report |= {"threads": threads, "beam": BEAM, "steps": args.steps, "machine": platform.machine()}
     report["date"] = date.today().isoformat()
     args.json.write_text(json.dumps(report, indent=1), encoding="utf-8")

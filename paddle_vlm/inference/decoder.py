@@ -1,23 +1,32 @@
 """Encoder-decoder networks through Paddle Inference: the source encoded once, then steps with cached keys, values."""
 
+import logging
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import paddle
 from paddle import Tensor, nn
 from paddle.static import InputSpec
 
-from paddle_vlm.inference.export import Program, export_program
+from paddle_vlm.inference import openvino
+from paddle_vlm.inference.export import Program, export
 from paddle_vlm.inference.predictor import OneDNN, Predictor
+from paddle_vlm.models.layers import Projection
+
+log = logging.getLogger(__name__)
 
 # For networks whose time goes into large matrices. Small ones are no faster with it, and take more memory.
 LARGE = OneDNN(shapes=0, half=True)
-# Rows of a step with oneDNN are filled up to one of these: it packs the matrices for each number of rows, for good.
-_ROWS = (1, 4, 16, 64, 128)
+# The lines of a step with oneDNN are filled up to one of these: it packs the matrices for each number of rows anew.
+_LINES = (1, 4, 16, 32, 64)
+
+_TINY = 1e-9  # added to a probability
+_CLOSE = 0.15  # mean difference of log-probabilities that bfloat16 and int8 may make
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -26,7 +35,9 @@ class EncoderDecoder(Protocol):
     """What a network must offer to be exported; shapes as in models/pointer.py."""
 
     decoder: Sequence[nn.Layer]
+    config: Any  # with `vocab_size`, like `project` for `export_for_openvino` only
     forbidden: int | None  # a piece that is never written
+    project: nn.Layer
 
     def encode(self, source: Tensor) -> tuple[list[Tensor], list[KeysValues]]:
         """What each step needs of the source: tensors [B, S, dim], and keys and values for each decoder layer."""
@@ -35,7 +46,10 @@ class EncoderDecoder(Protocol):
         self, last: Tensor, position: Tensor, source: Tensor, kept: list[Tensor], cross: list[KeysValues],
         own: list[KeysValues],
     ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
-        """-> log-probabilities of the next pieces [B, V], keys and values with those of this step."""
+        """last [B], and what `encode` gave for lines that B is a multiple of: the beams of a line share its memory.
+
+        -> probabilities of the next pieces [B, V], keys and values with those of this step.
+        """
 
 
 class _Encode(nn.Layer):
@@ -49,9 +63,9 @@ class _Encode(nn.Layer):
 
 
 class _Step(nn.Layer):
-    def __init__(self, model: EncoderDecoder) -> None:
+    def __init__(self, model: EncoderDecoder, plain: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.likeliest = model, _topk if plain else likeliest
 
     def forward(
         self, last: Tensor, position: Tensor, count: Tensor, source: Tensor, cross: list[Tensor], kept: list[Tensor],
@@ -59,9 +73,10 @@ class _Step(nn.Layer):
     ) -> list[Tensor]:  # fmt: skip
         """Arguments as for the network's `step` -> log-probabilities and pieces of the likeliest, [N, count] at least,
         then keys and values with those of this step."""
-        scores, grown = self.model.step(last, position, source, kept, _pairs(cross), _pairs(own))
+        chances, grown = self.model.step(last, position, source, kept, _pairs(cross), _pairs(own))
         forbidden = self.model.forbidden
-        best, pieces = likeliest(scores, count if forbidden is None else count + 1)
+        best, pieces = self.likeliest(chances, count if forbidden is None else count + 1)
+        best = paddle.log(best + _TINY)  # of these few alone: logarithms of all would take as long as a layer
         if forbidden is not None:
             best = best - (pieces == forbidden).astype("float32") * 1e9
         return [best, pieces, *_flat(grown)]
@@ -83,7 +98,11 @@ def likeliest(values: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     return best, paddle.take_along_axis(where, places // length, 1) * length + places % length
 
 
-def programs(model: EncoderDecoder) -> dict[str, Program]:
+def _topk(values: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    return paddle.topk(values, count, -1)
+
+
+def programs(model: EncoderDecoder, for_openvino: bool = False) -> dict[str, Program]:
     """The two programs of a network: "encoder" (its results in the order of `CachedState.source`) and "step"."""
     with paddle.no_grad():
         kept, cross = model.encode(paddle.zeros([1, 2], "int64"))
@@ -105,7 +124,7 @@ def programs(model: EncoderDecoder) -> dict[str, Program]:
     return {
         "encoder": Program(_Encode(model), [source], (*caches("cross"), *names)),
         "step": Program(
-            _Step(model), [*words, source, cache("cross"), vectors, cache("own")],
+            _Step(model, for_openvino), [*words, source, cache("cross"), vectors, cache("own")],
             ("log_probabilities", "pieces", *caches("own")),
         ),
     }  # fmt: skip
@@ -114,28 +133,98 @@ def programs(model: EncoderDecoder) -> dict[str, Program]:
 def export_decoder(model: EncoderDecoder, folder: Path) -> Path:
     """Write the two programs of a network: `folder`/encoder and `folder`/step."""
     for name, program in programs(model).items():
-        export_program(program, folder / name)
+        export(program.layer, program.inputs, folder / name)
     return folder
+
+
+def export_for_openvino(model: EncoderDecoder, folder: Path, int8: bool = True) -> Path:
+    """The same for OpenVINO; or as `export_decoder` does, if what OpenVINO computes here is wrong.
+
+    The network must have a `models.layers.Projection` that it calls `project`: with `int8`, the logits, which take most
+    of the time, are computed in int8.
+    """
+    plain, bound = model.project, _Bound()
+    try:
+        model.project = bound
+        source, written, scores = _rehearse(model)
+        model.project = openvino.Int8Projection(bound.table, bound.most) if int8 else plain
+        for name, program in programs(model, for_openvino=True).items():
+            export(program.layer, program.inputs, folder / name, for_openvino=True)
+    finally:
+        model.project = plain
+    if _score(Decoder(folder, "cpu"), source, written, scores) < _CLOSE:
+        return folder
+    log.warning("OpenVINO 在这台机器上的结果不对,改用 oneDNN")
+    shutil.rmtree(folder)
+    return export_decoder(model, folder)
+
+
+class _Bound(Projection):
+    """Notes the greatest absolute value that it is given, and the table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most, self.table = 0.0, np.zeros((0, 0), np.float32)
+
+    def forward(self, x: Tensor, table: Tensor, bias: Tensor) -> Tensor:
+        self.most, self.table = max(self.most, float(x.abs().max())), table.numpy()
+        return super().forward(x, table, bias)
+
+
+@paddle.no_grad()
+def _rehearse(model: EncoderDecoder) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Write something for lines of random pieces -> sources [L, S], pieces given [T, L], best log-probabilities."""
+    lines, length, steps = 16, 12, 20
+    generator = np.random.default_rng(0)
+    source, last = generator.integers(3, model.config.vocab_size, (lines, length)), generator.integers(3, 9, lines)
+    kept, cross = model.encode(paddle.to_tensor(source))
+    own, given, scores = [(keys[:, :, :0], values[:, :, :0]) for keys, values in cross], [], []
+    for position in range(steps):
+        given.append(last)
+        words = paddle.to_tensor(last), paddle.to_tensor([position])
+        chances, own = model.step(*words, paddle.to_tensor(source), kept, cross, own)
+        if model.forbidden is not None:
+            chances[:, model.forbidden] = 0.0
+        last = chances.argmax(-1).numpy()
+        scores.append(np.log(chances.max(-1).numpy() + _TINY))
+    return source, np.stack(given), np.stack(scores)
+
+
+def _score(decoder: "Decoder", source: np.ndarray, written: np.ndarray, scores: np.ndarray) -> float:
+    """Mean difference of the best log-probabilities to what `_rehearse` found."""
+    state = decoder.encode(source)
+    found = [decoder.step(last, state, position, 1)[0].max(-1) for position, last in enumerate(written)]
+    return float(np.abs(np.stack(found) - scores).mean())
 
 
 @dataclass
 class CachedState:
-    """The rows of a search; only the first ones count where they are filled up."""
+    """The lines of a search and the rows of their beams; only the first ones count where they are filled up."""
 
-    source: list[Tensor]  # pieces [N, S], keys and values [N, heads, S, width] a layer, what else the network keeps
+    source: list[Tensor]  # pieces [L, S], keys and values [L, heads, S, width] a layer, what else the network keeps
     own: list[Tensor]  # keys and values of what was written, [N, heads, steps, width] a layer
-    fill: bool = False  # to one of few numbers of rows
+    lines: int
+    fill: bool = False  # to one of few numbers of lines
     lent: bool = False  # `own` lies in memory that the next step writes to
 
     def reorder(self, rows: np.ndarray) -> None:
-        self.own, self.lent = self._chosen(self.own, rows), False
+        self.own, self.lent = self._chosen(self.own, self.filled(rows)), False
 
-    def select(self, rows: np.ndarray) -> None:
+    def select(self, lines: np.ndarray, rows: np.ndarray) -> None:
+        self.lines = len(lines)
+        self.source = self._chosen(self.source, self.filled(lines))
         self.reorder(rows)
-        self.source = self._chosen(self.source, rows)
+
+    def filled(self, rows: np.ndarray) -> np.ndarray:
+        """The first of `rows`, equally many for each line, repeated behind them for the lines that are filled in."""
+        if not self.fill:
+            return rows
+        most = _LINES[-1]
+        count = next((size for size in _LINES if self.lines <= size), -(-self.lines // most) * most)
+        return np.concatenate([rows, np.full((count - self.lines) * len(rows) // self.lines, rows[0])])
 
     def _chosen(self, tensors: list[Tensor], rows: np.ndarray) -> list[Tensor]:
-        index = paddle.to_tensor(_filled(rows) if self.fill else rows, place=tensors[0].place)
+        index = paddle.to_tensor(rows, place=tensors[0].place)
         return [paddle.index_select(tensor, index) for tensor in tensors]
 
 
@@ -146,7 +235,7 @@ class Decoder:
         folder: what `export_decoder` wrote.
         device: as for `Predictor`, like threads.
         onednn: for the steps: `LARGE`, or other settings with `shapes=0`. The encoder goes without, for it meets too
-            many sizes.
+            many sizes; so do programs for OpenVINO.
     """
 
     def __init__(
@@ -155,16 +244,17 @@ class Decoder:
         """Raises MissingWeights."""
         self._encoder = Predictor(Path(folder) / "encoder", device, threads, onednn=False)
         self._step = Predictor(Path(folder) / "step", device, threads, onednn or False)
-        self._fill = onednn is not None
+        self._fill = onednn is not None and not (Path(folder) / "step" / openvino.PROGRAM).is_file()
         self._caches = self._step.outputs - 2  # keys and values of the decoder's layers
 
     def encode(self, source: np.ndarray) -> CachedState:
-        """source int64 [N, S], padded -> the state before the first step."""
-        given = self._tensor(source)
+        """source int64 [L, S], padded -> the state before the first step, a row a line."""
+        given, every = self._tensor(source), np.arange(len(source))
         found = self._encoder.run_tensors(given)
-        state = CachedState([given, *found], [tensor[:, :, :0] for tensor in found[: self._caches]], self._fill)
+        own = [tensor[:, :, :0] for tensor in found[: self._caches]]
+        state = CachedState([given, *found], own, len(source), self._fill)
         if self._fill:
-            state.select(np.arange(len(source)))
+            state.select(every, every)
         return state
 
     def step(self, last: np.ndarray, state: CachedState, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,21 +262,13 @@ class Decoder:
         one."""
         if state.lent:
             state.reorder(np.arange(len(last)))
-        given = _filled(last) if self._fill else last
-        words = (self._tensor(each) for each in (given, np.array([position]), np.array([count])))
+        words = (self._tensor(each) for each in (state.filled(last), np.array([position]), np.array([count])))
         values, pieces, *state.own = self._step.run_tensors(*words, *state.source, *state.own)
         state.lent = True
         return values.numpy()[: len(last)], pieces.numpy()[: len(last)]
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return paddle.to_tensor(array, place=self._step.place)
-
-
-def _filled(rows: np.ndarray) -> np.ndarray:
-    """The first of `rows` [N] repeated behind them, up to one of `_ROWS` or a multiple of the last."""
-    most = _ROWS[-1]
-    count = next((size for size in _ROWS if len(rows) <= size), -(-len(rows) // most) * most)
-    return np.concatenate([rows, np.full(count - len(rows), rows[0])])
 
 
 def _flat(pairs: Sequence[KeysValues]) -> list[Tensor]:

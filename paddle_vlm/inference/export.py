@@ -1,5 +1,6 @@
 """A Paddle layer as a program that Paddle Inference runs."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from paddle.static import InputSpec
 
 import paddle_vlm
 from paddle_vlm.errors import OutputError
+from paddle_vlm.inference import openvino
 from paddle_vlm.inference.stored import Compact, Precision
 
 PROGRAM, WEIGHTS = "inference.json", "inference.pdiparams"  # the names PaddleX and PaddleOCR use too
@@ -59,17 +61,19 @@ def export_program(program: Program, folder: Path, precision: Precision = "fp32"
         compact.restore()
 
 
-def export(layer: nn.Layer, specs: Sequence[Any], folder: Path) -> Path:
+def export(layer: nn.Layer, specs: Sequence[Any], folder: Path, for_openvino: bool = False) -> Path:
     """Write `layer.forward` as `folder`/inference.json and inference.pdiparams; a None in a spec's shape may vary.
 
+    `for_openvino`: as inference.pdmodel instead of inference.json; `Predictor` then runs it by OpenVINO.
     The folder gets both files or neither. The layer ends in evaluation mode. Raises OutputError.
     """
     layer.eval()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            paddle.jit.save(layer, f"{temporary}/inference", input_spec=list(specs))
-            for name in (WEIGHTS, PROGRAM):  # a folder with a program is complete
+            with openvino.old_programs() if for_openvino else contextlib.nullcontext():
+                paddle.jit.save(layer, f"{temporary}/inference", input_spec=list(specs))
+            for name in (WEIGHTS, openvino.PROGRAM if for_openvino else PROGRAM):  # a folder with a program is complete
                 (Path(temporary) / name).replace(folder / name)
     except OSError as error:
         if error.errno is None:  # not a matter of files: Paddle could not trace the layer

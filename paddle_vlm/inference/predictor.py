@@ -1,7 +1,6 @@
 """Paddle Inference on CPU or GPU: arrays in, arrays out. The only place that touches `paddle.inference`."""
 
 import contextlib
-import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,9 @@ from paddle import Tensor, inference
 
 from paddle_vlm import runtime
 from paddle_vlm.errors import MissingWeights, UsageError
+from paddle_vlm.inference import openvino
 from paddle_vlm.inference.export import PROGRAM, WEIGHTS
+from paddle_vlm.inference.openvino import has_bfloat16
 
 _SILENCING = Lock()  # file descriptor 1 belongs to the whole process
 
@@ -48,24 +49,15 @@ class OneDNN:
     half: bool = False
 
 
-@functools.cache
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16; known on Linux only."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def make_config(
     folder: Path, device: str, threads: int | None = None, onednn: bool | OneDNN = True, gpu: Gpu | None = None
 ) -> "inference.Config":
     """Paddle Inference's settings for an exported folder; `device` is "cpu" or "gpu". Raises MissingWeights."""
-    for name in (PROGRAM, WEIGHTS):
+    program = openvino.PROGRAM if (folder / openvino.PROGRAM).is_file() else PROGRAM
+    for name in (program, WEIGHTS):
         if not (folder / name).is_file():
             raise MissingWeights(f"推理模型文件夹 {folder} 中缺少 {name}。请重新导出,或检查路径。")
-    config = inference.Config(str(folder / PROGRAM), str(folder / WEIGHTS))
+    config = inference.Config(str(folder / program), str(folder / WEIGHTS))
     config.disable_glog_info()
     if device == "gpu":
         config.enable_use_gpu(*(gpu or Gpu()).arguments())
@@ -73,7 +65,9 @@ def make_config(
         return config
     config.disable_gpu()
     config.set_cpu_math_library_num_threads(threads or runtime.cores())
-    if onednn and runtime.onednn_works():
+    if program == openvino.PROGRAM:
+        config.enable_openvino_engine(inference.PrecisionType.Bfloat16)
+    elif onednn and runtime.onednn_works():
         settings = onednn if isinstance(onednn, OneDNN) else OneDNN()
         config.enable_mkldnn()
         config.set_mkldnn_cache_capacity(settings.shapes)
@@ -92,7 +86,8 @@ class Predictor:
         folder: what `export` wrote.
         device: "auto", "cpu" or "gpu".
         threads: of one call; all cores unless given.
-        onednn: False for models that run faster or only without it, or how it is used; the CPU alone knows it.
+        onednn: False for models that run faster or only without it, or how it is used; the CPU alone knows it. Programs
+            for OpenVINO take no notice.
         gpu: how a graphics card is used, if one is.
     """
 

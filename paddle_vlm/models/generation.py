@@ -8,13 +8,13 @@ import numpy as np
 
 
 class State(Protocol):
-    """A decoder's cache, one row per unfinished line and beam."""
+    """A decoder's cache: what it keeps of the unfinished lines, and a row for each of their beams, line by line."""
 
     def reorder(self, rows: np.ndarray) -> None:
-        """Rows go on from other rows of the same source line."""
+        """The beams of a line go on from these rows; there may be more or fewer beams than before."""
 
-    def select(self, rows: np.ndarray) -> None:
-        """Keep these rows of everything."""
+    def select(self, lines: np.ndarray, rows: np.ndarray) -> None:
+        """Keep these lines, whose beams go on from these rows."""
 
 
 class Step(Protocol):
@@ -105,7 +105,7 @@ def search(
         if position == 0 and beam > 1:  # all beams of a line begin alike: one row has served them
             same = np.repeat(np.arange(lines), beam)
             values, pieces, last = values[same], pieces[same], last[same]
-            state.select(same)
+            state.reorder(same)
         values, pieces = _allowed(values, pieces, 2 * beam, banned)
         rows, final = np.arange(len(last)), position == max_steps - 1
         for i, line in enumerate(alive):
@@ -120,7 +120,7 @@ def search(
             break
         if len(running) <= 0.75 * len(alive):
             kept = (np.array(running)[:, None] * beam + np.arange(beam)).ravel()
-            state.select(rows[kept])
+            state.select(np.array(running), rows[kept])
             alive, last = [alive[i] for i in running], last[kept]
         elif beam > 1:
             state.reorder(rows)

@@ -58,15 +58,18 @@ class Dropout(nn.Dropout):
         return super().forward(x) if self.training else x
 
 
-def project(x: Tensor, table: Tensor, bias: Tensor) -> Tensor:
-    """x [..., dim] times the turned `table` [V, dim] of an embedding, plus bias [V] -> [..., V].
+class Projection(nn.Layer):
+    """The product with the turned table of an embedding, for logits; without weights of its own."""
 
-    A program turns the table when it is loaded: oneDNN then packs it once, not in every call, which takes four times as
-    long for one row.
-    """
-    if paddle.in_dynamic_mode():
-        return paddle.matmul(x, table, transpose_y=True) + bias
-    return paddle.matmul(x, table.t()) + bias
+    def forward(self, x: Tensor, table: Tensor, bias: Tensor) -> Tensor:
+        """x [..., dim], table [V, dim], bias [V] -> [..., V].
+
+        A program turns the table when it is loaded: oneDNN then packs it once, not in every call, which takes four
+        times as long for one row.
+        """
+        if paddle.in_dynamic_mode():
+            return paddle.matmul(x, table, transpose_y=True) + bias
+        return paddle.matmul(x, table.t()) + bias
 
 
 class _Linear(PyLayer):

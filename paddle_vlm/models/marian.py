@@ -18,9 +18,9 @@ from paddle.nn import functional as F
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.files import write_json
-from paddle_vlm.models.layers import Dropout, Linear, project
+from paddle_vlm.models.layers import Dropout, Linear, Projection
 from paddle_vlm.models.torch_file import read_hugging_face
-from paddle_vlm.models.transformer import MASKED, Attention, KeysValues
+from paddle_vlm.models.transformer import MASKED, Attention, KeysValues, by_line, by_row
 from paddle_vlm.models.weights_file import assign, write_tensors
 
 ACTIVATIONS = {"swish": F.silu, "silu": F.silu, "relu": F.relu, "gelu": F.gelu}
@@ -98,6 +98,7 @@ class MarianTranslator(nn.Layer):
         )  # fmt: skip
         tied = config.tie_word_embeddings
         self.output = self.target_embedding if tied else nn.Embedding(written, dim)  # used as a matrix [V, dim]
+        self.project = Projection()
         self.register_buffer("final_logits_bias", paddle.zeros([1, written]))
         self.register_buffer(
             "positions", paddle.to_tensor(_sinusoids(config.max_position_embeddings, dim)), persistable=False
@@ -125,11 +126,12 @@ class MarianTranslator(nn.Layer):
         self, last: Tensor, position: Tensor, source: Tensor, kept: list[Tensor], cross: list[KeysValues],
         own: list[KeysValues],
     ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
-        """last int64 [B] pieces at `position` int64 [1], what `encode` gave, the keys and values of earlier steps
-        -> log-probabilities of the next pieces [B, V], keys and values with those of this step."""
+        """last int64 [B] pieces at `position` int64 [1], what `encode` gave for L lines (B is a multiple of L), the
+        keys and values of earlier steps -> probabilities of the next pieces [B, V], keys and values with those of this
+        step."""
         x = self._embed(self.target_embedding, last.unsqueeze(1), self.positions.index_select(position))
         x, own = self._decode(x, source, cross, None, own)
-        return F.log_softmax(self._write(x.squeeze(1)), -1), own
+        return F.softmax(self._write(x.squeeze(1)), -1), own
 
     def _decode(
         self, x: Tensor, source: Tensor, cross: list[KeysValues], mask: Tensor | None, own: Sequence[KeysValues] | None
@@ -137,13 +139,14 @@ class MarianTranslator(nn.Layer):
         padding, grown = self._padding(source), []
         for i, layer in enumerate(self.decoder):
             x, pair = layer.attend_own(x, mask, own[i] if own else None)
-            x = layer.feed_forward(layer.attend_memory(x, cross[i], padding))
+            seen = layer.attend_memory(by_line(x, source) if own else x, cross[i], padding)
+            x = layer.feed_forward(by_row(seen) if own else seen)
             grown.append(pair)
         return x, grown
 
     def _write(self, x: Tensor) -> Tensor:
         """x [..., dim] -> logits [..., V]."""
-        return project(x, self.output.weight, self.final_logits_bias.squeeze(0))
+        return self.project(x, self.output.weight, self.final_logits_bias.squeeze(0))
 
     def _embed(self, embedding: nn.Layer, pieces: Tensor, places: Tensor) -> Tensor:
         return embedding(pieces) * self.scale + places

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.models.layers import Dropout
-from paddle_vlm.models.transformer import MASKED, Block, KeysValues, sinusoids
+from paddle_vlm.models.transformer import MASKED, Block, KeysValues, by_line, by_row, sinusoids
 
 EOS, PAD = 0, 2  # decoding starts from PAD
 MAX_POSITIONS = 256
@@ -77,14 +77,15 @@ class PointerTranslator(nn.Layer):
         self, last: Tensor, position: Tensor, source: Tensor, kept: list[Tensor], cross: list[KeysValues],
         own: list[KeysValues],
     ) -> tuple[Tensor, list[KeysValues]]:  # fmt: skip
-        """last int64 [B] pieces at `position` int64 [1], what `encode` gave, the keys and values of earlier steps
-        -> log-probabilities of the next pieces [B, V], keys and values with those of this step."""
+        """last int64 [B] pieces at `position` int64 [1], what `encode` gave for L lines (B is a multiple of L), the
+        keys and values of earlier steps -> probabilities of the next pieces [B, V], keys and values with those of this
+        step."""
         x = self._embed(last.unsqueeze(1), self.positions.index_select(position))
         found = self._decode(x, source, kept[0], cross, None, own)
-        x, attention, gate = (tensor.squeeze(1) for tensor in found[:3])
+        x, attention, gate = (tensor.flatten(0, 1) for tensor in found[:3])  # [L, beams, …] -> [B, …]
         written = F.softmax(paddle.matmul(x, self.embedding.weight, transpose_y=True), -1) * (1 - gate)
-        likelihood = paddle.put_along_axis(written, source, attention * gate, 1, reduce="add")
-        return paddle.log(likelihood + 1e-9), found[3]
+        pieces = (source.unsqueeze(1) + paddle.zeros_like(found[1], "int64")).flatten(0, 1)  # of each row's source
+        return paddle.put_along_axis(written, pieces, attention * gate, 1, reduce="add"), found[3]
 
     def loss(self, source: Tensor, target: Tensor) -> Tensor:
         """Mean negative log-likelihood of a piece; source [B, S], target [B, T], both end in EOS and are padded.
@@ -109,8 +110,8 @@ class PointerTranslator(nn.Layer):
     ) -> tuple[Tensor, Tensor, Tensor, list[KeysValues]]:  # fmt: skip
         attention, padding, grown = memory, _padding(source), []
         for i, layer in enumerate(self.decoder):
-            x, pair = layer.attend_own(x, mask, own[i] if own else None)
-            x, attention = layer.attend_memory(x, cross[i], padding)
+            x, pair = layer.attend_own(by_row(x) if own else x, mask, own[i] if own else None)
+            x, attention = layer.attend_memory(by_line(x, source) if own else x, cross[i], padding)
             x = layer.feed_forward(x)
             grown.append(pair)
         x, attention = self.decoder_norm(x), attention.mean(1)

@@ -56,6 +56,19 @@ class Attention(nn.Layer):
         return x.reshape([0, 0, self.heads, self.width]).transpose([0, 2, 1, 3])
 
 
+def by_line(x: Tensor, source: Tensor) -> Tensor:
+    """One step of B rows [B, 1, dim], and the source [L, S] of the lines that they are beams of -> [L, B / L, dim].
+
+    The beams of a line then ask its memory as the steps of a sentence do, and it is held once.
+    """
+    return x.reshape([paddle.shape(source)[0], -1, x.shape[-1]])
+
+
+def by_row(x: Tensor) -> Tensor:
+    """[L, beams, dim] -> [L * beams, 1, dim]."""
+    return x.reshape([-1, 1, x.shape[-1]])
+
+
 class Block(nn.Layer):
     """One pre-norm layer; with `cross` it also attends to the memory of an encoder.
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from paddle_vlm import runtime
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.inference.cache import exported
-from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder
+from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder, export_for_openvino
+from paddle_vlm.inference.openvino import has_openvino
 from paddle_vlm.models import marian, pointer
 from paddle_vlm.models.generation import search
 from paddle_vlm.text.pieces import Pieces
@@ -92,8 +94,11 @@ class Network:
         """From a folder of our own or of a Marian model; on all cores unless given. Raises MissingWeights."""
         network, pieces = kind_of(folder)
         self._pieces: JointPieces | MarianPieces = pieces(folder)
-        home = exported(folder, "translator", lambda new: export_decoder(network.load(folder), new))
-        self._decoder = Decoder(home, device, threads, LARGE if network is marian.MarianTranslator else None)
+        large = network is marian.MarianTranslator
+        compiled = large and has_openvino() and runtime.device(device) == "cpu"
+        name, export = ("translator-openvino", export_for_openvino) if compiled else ("translator", export_decoder)
+        home = exported(folder, name, lambda new: export(network.load(folder), new))
+        self._decoder = Decoder(home, device, threads, LARGE if large else None)
         self._lock = Lock()
         self.takes_hints, self.longest = self._pieces.takes_hints, self._pieces.longest_source
 

@@ -7,7 +7,8 @@ import paddle
 import pytest
 
 from paddle_vlm.inference.decoder import LARGE, CachedState, Decoder, export_decoder, likeliest
-from paddle_vlm.inference.predictor import OneDNN, has_bfloat16
+from paddle_vlm.inference.openvino import has_bfloat16
+from paddle_vlm.inference.predictor import OneDNN
 from paddle_vlm.models.generation import search
 from paddle_vlm.models.marian import MarianTranslator
 
@@ -31,14 +32,15 @@ def test_more_may_be_asked_for_than_there_are_blocks():
     assert likeliest(values, paddle.to_tensor([9]))[1].tolist() == [[59, 58, 57, 56, 55, 54, 53, 52, 51]]
 
 
-def test_rows_are_filled_up_and_reordered_together():
+def test_lines_are_filled_up_and_their_beams_reordered():
     rows = paddle.arange(10).astype("float32").reshape([5, 2])
-    state = CachedState([rows], [rows * 10], fill=True)
-    state.select(np.array([4, 0, 2, 2, 1]))
-    assert len(state.source[0]) == len(state.own[0]) == 16
-    assert state.source[0][:5, 0].tolist() == [8, 0, 4, 4, 2]
-    state.reorder(np.array([1, 0]))
-    assert state.own[0][:2, 0].tolist() == [0, 80]
+    state = CachedState([rows], [rows * 10], 5, fill=True)
+    state.reorder(np.array([4, 4, 0, 0, 2, 2, 2, 1, 3, 3]))  # two beams each
+    assert (len(state.source[0]), len(state.own[0])) == (5, 32)
+    state.select(np.array([4, 0, 2]), np.array([8, 9, 1, 0, 4, 7]))
+    assert len(state.source[0]) == 4 and len(state.own[0]) == 8
+    assert state.source[0][:3, 0].tolist() == [8, 0, 4]
+    assert state.own[0][:6, 0].tolist() == [60, 60, 80, 80, 40, 20]
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,9 @@ class Chain:
     def reorder(self, rows):
         self.rows = self.rows[rows]
 
-    select = reorder
+    def select(self, lines, rows):
+        assert (self.rows[rows].reshape([len(lines), -1]) == np.unique(self.rows)[lines, None]).all()
+        self.reorder(rows)
 
     def best(self, line: int, steps: int, penalty: float) -> list[int]:
         table = self.table[line]

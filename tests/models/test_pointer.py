@@ -62,8 +62,8 @@ def test_a_step_with_cached_keys_equals_the_full_forward_pass(model, reference):
         logits, attention, gate = model(source, target)
         (kept, cross), own, steps = model.encode(source), empty_cache(model, len(source)), []
         for t in range(target.shape[1]):
-            scores, own = model.step(target[:, t], paddle.to_tensor([t]), source, kept, cross, own)
-            steps.append(paddle.exp(scores))
+            chances, own = model.step(target[:, t], paddle.to_tensor([t]), source, kept, cross, own)
+            steps.append(chances)
     written = paddle.nn.functional.softmax(logits, -1) * (1 - gate)
     copied = attention * gate
     full = [paddle.put_along_axis(written[:, t], source, copied[:, t], 1, reduce="add") for t in range(target.shape[1])]
@@ -84,8 +84,8 @@ def test_loss_is_the_mean_negative_log_probability_of_the_steps(model, reference
         (kept, cross), own, total = model.encode(source), empty_cache(model, 1), 0.0
         for t, (last, piece) in enumerate(zip([PAD, *target[:-1]], target, strict=True)):
             place = paddle.to_tensor([t])
-            scores, own = model.step(paddle.to_tensor([last]), place, source, kept, cross, own)
-            total -= float(scores[0, piece])
+            chances, own = model.step(paddle.to_tensor([last]), place, source, kept, cross, own)
+            total -= float(paddle.log(chances[0, piece]))
     assert loss == pytest.approx(total / len(target), abs=1e-4)
 
 
