@@ -5,8 +5,10 @@ characters, as numbers. The others run in a virtual environment of their own, ma
 by --python. They take turns of CALLS calls, with a pause before each turn, for the threads of the one before wait
 actively for a while; the median call of a turn counts, and each ratio is the median over --rounds turns.
   ratio_{image,text}_vs_{torch,onnxruntime}_b{1,16}   our inputs a second over theirs; pictures in bfloat16, as in the
-                                                       search, where the processor can ("pictures_in" says so)
+                                                       search, where the processor can ("pictures_in" says so), and
+                                                       texts by OpenVINO where it can be had ("texts_by" says so)
   ratio_image_float32_vs_…                             pictures in float32
+  ratio_text_paddle_vs_…                               texts by Paddle's own operators
   difference_…                                         the greatest difference of an element of the first vector
 """
 
@@ -30,7 +32,7 @@ from tqdm import tqdm
 from paddle_vlm import runtime
 
 with runtime.heavy_imports():
-    from paddle_vlm.inference.openvino import has_bfloat16
+    from paddle_vlm.inference.openvino import has_bfloat16, has_openvino
     from paddle_vlm.inference.predictor import OneDNN, Predictor
     from paddle_vlm.models.search import SearchNetwork
     from paddle_vlm.retrieval.encoder import export_parts
@@ -85,7 +87,7 @@ def compare(own: dict[str, Predictor], inputs: Inputs, ask: Ask, rounds: int) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--model", default="search", help="a model with a GRU as its text encoder")
+    parser.add_argument("--model", default="search", help="a model with a GRU or a Transformer as its text encoder")
     parser.add_argument("--python", type=Path, help="Python with torch, onnxruntime, onnx and onnxscript")
     parser.add_argument("--rounds", type=int, default=20)
     args = parser.parse_args()
@@ -93,7 +95,9 @@ def main() -> None:
     folder = fetch(args.model)
     with tempfile.TemporaryDirectory() as name:
         model = SearchNetwork.load(folder)
-        export_parts(model, Path(name))
+        compiled = has_openvino() and model.config.dual.text != "gru"
+        for part, flag in (("openvino", compiled), ("paddle", False)):
+            export_parts(model, Path(name) / part, flag)
         inputs = make_inputs(model, Path(name))
         script = Path(__file__).with_name("encoders_elsewhere.py")
         server = subprocess.Popen(
@@ -111,14 +115,16 @@ def main() -> None:
             return seconds, np.array(first, np.float32)
 
         own = {
-            "image": Predictor(Path(name) / "image", "cpu", onednn=OneDNN(half=True)),  # as SearchModel has it
-            "image_float32": Predictor(Path(name) / "image", "cpu"),
-            "text": Predictor(Path(name) / "text", "cpu", onednn=False),
+            "image": Predictor(Path(name) / "paddle/image", "cpu", onednn=OneDNN(half=True)),  # as SearchModel has it
+            "image_float32": Predictor(Path(name) / "paddle/image", "cpu"),
+            "text": Predictor(Path(name) / "openvino/text", "cpu", onednn=False),
+            "text_paddle": Predictor(Path(name) / "paddle/text", "cpu", onednn=False),
         }
         report = compare(own, inputs, ask, args.rounds)
         writer.close()
         server.wait()
     report["pictures_in"] = "bfloat16" if has_bfloat16() else "float32"
+    report["texts_by"] = "openvino" if compiled else "paddle"
     report |= {"threads": threads, "machine": platform.machine(), "date": date.today().isoformat()}
     args.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(json.dumps(report, indent=1))

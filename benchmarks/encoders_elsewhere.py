@@ -52,25 +52,81 @@ class ImageEncoder(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Characters and words -> GRU -> one vector; the texts of a batch are equally long, so nothing is masked."""
+    """Characters and words -> GRU or Transformer -> one vector; the texts of a batch are equally long."""
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()
-        self.names = [name for name in weights if ".gru." not in name]
+        body = {name.removeprefix("dual.text.body."): value for name, value in weights.items() if ".body." in name}
+        self.names = [name for name in weights if ".body." not in name]
         self.store = nn.ParameterList([nn.Parameter(weights[name], requires_grad=False) for name in self.names])
-        hidden, width = weights["dual.text.body.gru.weight_hh_l0"].shape[1], weights["dual.text.widen.weight"].shape[1]
-        self.gru = nn.GRU(width, hidden, batch_first=True, bidirectional=True)
-        own = {name: weights[f"dual.text.body.gru.{name}"] for name in self.gru.state_dict()}
-        self.gru.load_state_dict(own)
+        self.body = GRUBody(body) if "gru.weight_hh_l0" in body else TransformerBody(body)
 
     def forward(self, characters: Tensor, words: Tensor) -> Tensor:
         """int64 [B, T] each -> unit vectors [B, dim]."""
         w = dict(zip(self.names, self.store, strict=True))
         meanings = _linear(w, "dual.text.widen", F.embedding(words, w["dual.text.words.weight"]))
-        states, _ = self.gru(F.embedding(characters, w["dual.text.characters.weight"]) + meanings)
+        states = self.body(F.embedding(characters, w["dual.text.characters.weight"]) + meanings)
         chosen = F.softmax(_linear(w, "dual.text.attention", states), 1)
         parts = [(chosen * states).sum(1), states.mean(1), meanings.mean(1)]
         return F.normalize(_linear(w, "dual.text.head", torch.cat(parts, -1)), dim=-1)
+
+
+class GRUBody(nn.Module):
+    def __init__(self, weights: Weights) -> None:
+        super().__init__()
+        hidden, width = weights["gru.weight_hh_l0"].shape[1], weights["gru.weight_ih_l0"].shape[1]
+        self.gru = nn.GRU(width, hidden, batch_first=True, bidirectional=True)
+        self.load_state_dict({name: weights[name] for name in self.state_dict()})
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gru(x)[0]
+
+
+class TransformerBody(nn.Module):
+    """Pre-norm; the products for queries, keys and values are one."""
+
+    def __init__(self, weights: Weights, heads: int = 4) -> None:
+        super().__init__()
+        layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layers."))
+        self.positions = nn.Parameter(weights["positions.weight"])
+        self.heads, self.layers = heads, nn.ModuleList()
+        for n in range(layers):
+            own = {
+                k.removeprefix(f"encoder.layers.{n}."): v
+                for k, v in weights.items()
+                if k.startswith(f"encoder.layers.{n}.")
+            }
+            for kind in ("weight", "bias"):
+                own[f"qkv.{kind}"] = torch.cat([own[f"self_attn.{part}_proj.{kind}"] for part in "qkv"], -1)
+            names = {
+                "norm1": "norm1",
+                "qkv": "qkv",
+                "out": "self_attn.out_proj",
+                "norm2": "norm2",
+                "up": "linear1",
+                "down": "linear2",
+            }
+            layer = nn.ModuleDict({ours: _module(own, theirs) for ours, theirs in names.items()})
+            self.layers.append(layer)
+        self.norm = _module(weights, "encoder.norm")
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, steps, width = x.shape
+        x = x + self.positions[:steps]
+        for layer in self.layers:
+            qkv = layer["qkv"](layer["norm1"](x)).view(rows, steps, 3, self.heads, width // self.heads)
+            seen = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4))
+            x = x + layer["out"](seen.transpose(1, 2).reshape(rows, steps, width))
+            x = x + layer["down"](F.gelu(layer["up"](layer["norm2"](x))))
+        return self.norm(x)
+
+
+def _module(weights: Weights, name: str) -> nn.Module:
+    """The Linear or LayerNorm with these weights; Paddle stores matrices [inputs, outputs]."""
+    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    module: nn.Module = nn.LayerNorm(len(weight), eps=1e-5) if weight.ndim == 1 else nn.Linear(*weight.shape)
+    module.load_state_dict({"weight": weight.T.contiguous(), "bias": bias})
+    return module
 
 
 def _conv_norm(w: Weights, name: str, x: Tensor, stride: int = 1, linear: bool = False) -> Tensor:

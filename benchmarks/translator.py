@@ -7,8 +7,8 @@ the one given by --python; they take turns, and each ratio is the median over --
   ratio_vs_transformers_b1, _b32    our lines a second over those of transformers on PyTorch, 1 and 32 lines a batch
   ratio_vs_ctranslate2_b1, _b32     over CTranslate2 in float32
   ratio_vs_ctranslate2_int8_b1, …   over CTranslate2 with int8 weights
-  without_int8_ratio_vs_…           the same without int8: the translator has the logits in int8 and the rest in bfloat16,
-                                    by OpenVINO, where the processor has bfloat16 ("engine" says so)
+  without_int8_ratio_vs_…           the same without int8: where the processor has bfloat16, the translator has OpenVINO
+                                    compute the logits in int8 and the rest in bfloat16 ("engine" says so)
   onednn_…, float32_ratio_vs_…      the same by oneDNN, and by oneDNN in float32, as where there is no bfloat16
   same_as_transformers_b1, _b32     share of the pieces that both wrote alike; with the same prefixes
 """

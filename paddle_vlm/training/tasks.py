@@ -20,6 +20,7 @@ TASKS = {
     "translate": "paddle_vlm.training.translate",
     "search": "paddle_vlm.training.search",
     "matching": "paddle_vlm.training.matching",
+    "distil": "paddle_vlm.training.distil",
 }
 
 

@@ -7,10 +7,12 @@ import paddle
 import pytest
 
 from paddle_vlm.errors import MissingWeights
+from paddle_vlm.inference.openvino import PROGRAM, has_openvino
+from paddle_vlm.inference.predictor import Predictor
 from paddle_vlm.models.dual_encoder import DualEncoderConfig
 from paddle_vlm.models.fusion import FusionConfig
 from paddle_vlm.models.search import SearchConfig, SearchNetwork
-from paddle_vlm.retrieval.encoder import SearchModel, squared
+from paddle_vlm.retrieval.encoder import SearchModel, export_parts, squared
 from paddle_vlm.text.caption_vocabulary import CaptionVocabulary
 
 CLIP = Path(__file__).parent.parent / "models/data/chinese_clip"
@@ -19,12 +21,15 @@ CLIP = Path(__file__).parent.parent / "models/data/chinese_clip"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A small model with random weights."""
-    target = tmp_path_factory.mktemp("model")
+    return make_model(tmp_path_factory.mktemp("model"), "gru")
+
+
+def make_model(target: Path, text: str) -> Path:
     paddle.seed(0)
     vocabulary = CaptionVocabulary.of(["红苹果", "绿苹果", "一只小狗"], 1, 1)
     dual = DualEncoderConfig(
         image="lite0", size=64, characters=len(vocabulary.characters) + 2, words=len(vocabulary.words) + 2,
-        word_width=8, width=16, hidden=16, dim=12,
+        word_width=8, width=16, hidden=16, dim=12, text=text,
     )  # fmt: skip
     fusion = FusionConfig(channels=320, cells=4, text_width=16, width=16, heads=2, layers=1)
     SearchNetwork(SearchConfig(dual, fusion)).save(target)
@@ -67,6 +72,27 @@ def test_texts_keep_their_order_whatever_their_length(folder):
     vectors = model.encode_texts(texts)
     for text, vector in zip(texts, vectors, strict=True):
         np.testing.assert_allclose(model.encode_texts([text])[0], vector, atol=1e-5)
+
+
+@pytest.mark.skipif(not has_openvino(), reason="this Paddle or this processor cannot run OpenVINO's bfloat16")
+@pytest.mark.parametrize("close", [0.99, 2.0])
+def test_openvino_encodes_texts_unless_it_is_wrong(tmp_path, monkeypatch, caplog, close):
+    monkeypatch.setattr("paddle_vlm.retrieval.encoder._ALIKE", close)
+    network = SearchNetwork.load(make_model(tmp_path / "model", "transformer"))
+    export_parts(network, tmp_path, compiled=True)
+    assert (tmp_path / "text" / PROGRAM).is_file() == (close < 1) == ("OpenVINO" not in caplog.text)
+    tokens = CaptionVocabulary.load(tmp_path / "model").encode(["一只小狗", "红苹果"], 48)
+    with paddle.no_grad():
+        wanted = network.dual.text(*map(paddle.to_tensor, tokens)).numpy()
+    assert (Predictor(tmp_path / "text", "cpu", onednn=False).run(*tokens)[0] * wanted).sum(-1).min() > 0.999
+
+
+@pytest.mark.parametrize("kind", ["transformer", "bag"])
+def test_a_text_has_nearly_one_vector_alone_and_among_others(tmp_path, kind):
+    model = SearchModel.load(make_model(tmp_path, kind))
+    texts = ["一只小狗" * 6, "红苹果", "", "绿苹果"]
+    alone = np.concatenate([model.encode_texts([text]) for text in texts])
+    assert (alone * model.encode_texts(texts)).sum(-1).min() > 0.999
 
 
 def test_nothing_in_nothing_out(folder):

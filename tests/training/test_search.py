@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from paddle_vlm.config import load_config
+from paddle_vlm.errors import BadData
 from paddle_vlm.retrieval.encoder import SearchModel
-from paddle_vlm.training import matching, search
+from paddle_vlm.training import distil, matching, search
 from paddle_vlm.training.retrieval_metrics import recalls
 
 COLOURS = {"红色": (210, 30, 30), "绿色": (30, 180, 40), "蓝色": (30, 50, 210), "黄色": (230, 210, 30)}
@@ -112,6 +113,28 @@ def test_matching_learns_to_tell_look_alikes_apart_and_fits_probabilities(traine
     likely = model.calibrate(scores, reranked=True)
     assert ((likely > 0) & (likely < 1)).all()
     assert (np.argsort(likely) == np.argsort(scores)).all()
+
+
+def test_another_text_encoder_learns_the_vectors_of_the_first(trained, shapes, tmp_path):
+    overrides = {
+        "teacher": trained / "model", "data.folder": shapes, "data.kinds": "[zh]", "data.held_out": 4,
+        "data.emoji": "false", "train.monitor": "cosine",
+        "model.text": "bag", "model.layers": 1, "train.epochs": 60, "train.eval_every": 60, "train.batch_size": 16,
+        "train.lr": 0.01, "train.visualdl": "false",
+    }  # fmt: skip
+    result = distil.run(load_config(distil.Config, None, [f"{k}={v}" for k, v in overrides.items()]), tmp_path)
+    assert result.best_metric > 0.9
+    teacher, student = SearchModel.load(trained / "model"), SearchModel.load(tmp_path / "model")
+    picture, text = [draw(COLOURS["绿色"], 1, np.random.default_rng(0))], ["绿色方块"]
+    assert (teacher.encode_images(picture) == student.encode_images(picture)).all()
+    assert float((teacher.encode_texts(text) * student.encode_texts(text)).sum()) > 0.9
+    assert student.config.dual.text == "bag" and student.fingerprint != teacher.fingerprint
+
+
+def test_more_captions_cannot_be_held_out_than_there_are(trained, shapes):
+    config = distil.TextsConfig(folder=shapes, kinds=["zh"], held_out=24)
+    with pytest.raises(BadData, match="data.held_out"):
+        distil.gather(config, distil.CaptionVocabulary.load(trained / "model"), 0)
 
 
 def test_every_caption_meets_every_photo_of_its_group_once():
