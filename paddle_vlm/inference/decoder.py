@@ -160,14 +160,16 @@ def export_for_openvino(model: EncoderDecoder, folder: Path, int8: bool = True) 
 
 
 class _Bound(Projection):
-    """Notes the greatest absolute value that it is given, and the table."""
+    """Notes the table, and the greatest absolute value that is multiplied by it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.most, self.table = 0.0, np.zeros((0, 0), np.float32)
 
     def forward(self, x: Tensor, table: Tensor, bias: Tensor) -> Tensor:
-        self.most, self.table = max(self.most, float(x.abs().max())), table.numpy()
+        self.most = max(self.most, float(x.abs().max()))
+        if not self.table.size:
+            self.table = table.numpy()
         return super().forward(x, table, bias)
 
 
