@@ -46,7 +46,7 @@ class TextsConfig:
     held_out: int = 2000  # captions that only measure
     phrases: bool = True  # also some words in a row from each caption
     words: bool = True  # also each word of the vocabulary by itself
-    emoji: bool = True  # also the emoji's names
+    emoji: int = 1  # the emoji's names as well, this often; 0: not at all
 
 
 @dataclass
@@ -67,6 +67,7 @@ class Config:
     data: TextsConfig = field(default_factory=TextsConfig)
     model: StudentConfig = field(default_factory=StudentConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(monitor="cosine"))
+    start: Path | None = None  # the output folder of an earlier run of this task to go on from
 
 
 class DistilTask:
@@ -113,7 +114,7 @@ class DistilTask:
 
 
 def gather(config: TextsConfig, vocabulary: CaptionVocabulary, seed: int) -> tuple[list[str], int]:
-    """Different texts, and how many of them, at the beginning, are held out. Raises BadData."""
+    """Texts, and how many of them, at the beginning, are held out. Raises BadData."""
     random = np.random.default_rng(seed)
     photos = CaptionSet(config.folder, config.split).photos
     captions = list(dict.fromkeys(text for photo in photos for text in photo.texts(config.kinds)))
@@ -130,11 +131,10 @@ def gather(config: TextsConfig, vocabulary: CaptionVocabulary, seed: int) -> tup
             first = int(random.integers(0, max(1, len(words) - count + 1)))
             more.append("".join(words[first : first + count]))
     more += vocabulary.words if config.words else []
-    more += [each.name_zh for each in emoji.list_emoji()] if config.emoji else []
-    held = set(captions[: config.held_out])
-    return captions[: config.held_out] + list(
-        dict.fromkeys(text for text in captions[config.held_out :] + more if text and text not in held)
-    ), config.held_out
+    names = [each.name_zh for each in emoji.list_emoji()] if config.emoji else []
+    held = dict.fromkeys(captions[: config.held_out])
+    learnt = dict.fromkeys(text for text in [*captions, *more, *names] if text and text not in held)
+    return [*held, *learnt, *names * (config.emoji - 1)], config.held_out
 
 
 @paddle.no_grad()
@@ -169,6 +169,8 @@ def run(config: Config, folder: Path) -> FitResult:
     tokens = vocabulary.encode(texts, LONGEST)
     log.info("%d 条文字,其中留出 %d 条", len(texts), held)
     student = make_student(teacher.dual, config.model)
+    if config.start is not None:
+        load_weights(student.text, config.start / "best" / "model.safetensors")
     task = DistilTask(config, student.text, tokens, embed(teacher.dual.text, tokens), held)
     result = fit(task, config.train, folder)
     if distributed.is_first():

@@ -118,7 +118,7 @@ def test_matching_learns_to_tell_look_alikes_apart_and_fits_probabilities(traine
 def test_another_text_encoder_learns_the_vectors_of_the_first(trained, shapes, tmp_path):
     overrides = {
         "teacher": trained / "model", "data.folder": shapes, "data.kinds": "[zh]", "data.held_out": 4,
-        "data.emoji": "false", "train.monitor": "cosine",
+        "data.emoji": 0, "train.monitor": "cosine",
         "model.text": "bag", "model.layers": 1, "train.epochs": 60, "train.eval_every": 60, "train.batch_size": 16,
         "train.lr": 0.01, "train.visualdl": "false",
     }  # fmt: skip
