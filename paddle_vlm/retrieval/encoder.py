@@ -49,7 +49,7 @@ class SearchModel:
         self.dim, self.size = self.config.dual.dim, self.config.dual.size
         self.fingerprint = fingerprint(folder)
         self._vocabulary = CaptionVocabulary.load(folder)
-        # OpenVINO knows no GRU; of the others it takes a quarter of the time.
+        # OpenVINO knows no GRU; with the others it takes a fifth to a third of the time of the operators of Paddle.
         compiled = self.config.dual.text != "gru" and has_openvino() and runtime.device(device) == "cpu"
         root = exported(
             folder, "search-openvino" if compiled else "search",
