@@ -21,7 +21,7 @@ from paddle_vlm.inference.export import Program, export
 from paddle_vlm.inference.openvino import has_openvino
 from paddle_vlm.inference.predictor import OneDNN, Predictor
 from paddle_vlm.models.chinese_clip import is_chinese_clip
-from paddle_vlm.models.dual_encoder import LONGEST, PAD
+from paddle_vlm.models.dual_encoder import LONGEST, PAD, TextEncoder
 from paddle_vlm.models.search import SETTINGS, WEIGHTS, SearchNetwork, read_config
 from paddle_vlm.retrieval import hub
 from paddle_vlm.text.caption_vocabulary import FILE as VOCABULARY
@@ -195,11 +195,11 @@ def export_parts(model: SearchNetwork, folder: Path, compiled: bool = False) -> 
 
 
 @paddle.no_grad()
-def _agree(predictor: Predictor, text: nn.Layer) -> bool:
+def _agree(predictor: Predictor, text: TextEncoder) -> bool:
     """Whether the program of a text encoder gives random texts of several lengths its vectors."""
-    random = np.random.default_rng(0)
+    random, tables = np.random.default_rng(0), (text.characters, text.words)
     for rows, length in ((1, 8), (3, 24), (16, 40)):
-        tokens = [random.integers(1, 9, (rows, length)) for _ in range(2)]
+        tokens = [random.integers(1, len(table.weight), (rows, length)) for table in tables]
         tokens[0][:, -3:] = tokens[1][:, -3:] = PAD
         if (predictor.run(*tokens)[0] * text(*map(paddle.to_tensor, tokens)).numpy()).sum(-1).min() < _ALIKE:
             return False

@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import paddle
-from paddle import Tensor, nn
-from tqdm import tqdm
+from paddle import Tensor
 
 from paddle_vlm.data import emoji
 from paddle_vlm.data.captions import CaptionSet
@@ -27,7 +26,7 @@ from paddle_vlm.training.buckets import bucketed
 from paddle_vlm.training.config import TrainConfig
 from paddle_vlm.training.loop import FitResult, fit, prepare
 from paddle_vlm.training.pairs import Tokens
-from paddle_vlm.training.search import write_summary
+from paddle_vlm.training.search import embed_texts, write_summary
 from paddle_vlm.weights import fetch
 
 log = logging.getLogger(__name__)
@@ -99,12 +98,10 @@ class DistilTask:
         found = self.model(*map(paddle.to_tensor, batch["texts"]))
         return 1 - (found * paddle.to_tensor(batch["vectors"])).sum(-1).mean()
 
-    @paddle.no_grad()
-    def evaluate(self, model: nn.Layer) -> dict[str, float]:
+    def evaluate(self, model: TextEncoder) -> dict[str, float]:
         """The cosine, and how often a text's vector is closest to the teacher's vector of the same text (percent)."""
-        rows = [np.arange(first, min(first + 500, self.held)) for first in range(0, self.held, 500)]
-        found = np.concatenate([model(*map(paddle.to_tensor, self._cut(some))).numpy() for some in rows])
-        cosines = found @ self.vectors[: self.held].T
+        characters, words = (part[: self.held] for part in self.texts)
+        cosines = embed_texts(model, (characters, words)) @ self.vectors[: self.held].T
         own = np.diagonal(cosines)
         return {"cosine": float(own.mean()), "same": float((cosines.max(1) <= own + 1e-6).mean() * 100)}
 
@@ -137,19 +134,6 @@ def gather(config: TextsConfig, vocabulary: CaptionVocabulary, seed: int) -> tup
     return [*held, *learnt, *names * (config.emoji - 1)], config.held_out
 
 
-@paddle.no_grad()
-def embed(model: TextEncoder, texts: Tokens, batch: int = 256) -> np.ndarray:
-    """Numbers of characters and words [N, T] -> unit vectors [N, dim]; texts of about the same length together."""
-    lengths = (texts[0] > 0).sum(1)
-    order = np.argsort(lengths, kind="stable")
-    found = np.empty((len(order), model.head.weight.shape[1]), np.float32)
-    for first in tqdm(range(0, len(order), batch), desc="教师向量", leave=False):
-        rows = order[first : first + batch]
-        longest = int(lengths[rows].max())
-        found[rows] = model(*(paddle.to_tensor(part[rows, :longest]) for part in texts)).numpy()
-    return found
-
-
 def make_student(teacher: DualEncoder, config: StudentConfig) -> DualEncoder:
     """The teacher with another text encoder, which begins with the same tables and head."""
     model = DualEncoder(dataclasses.replace(teacher.config, **dataclasses.asdict(config)))
@@ -171,7 +155,7 @@ def run(config: Config, folder: Path) -> FitResult:
     student = make_student(teacher.dual, config.model)
     if config.start is not None:
         load_weights(student.text, config.start / "best" / "model.safetensors")
-    task = DistilTask(config, student.text, tokens, embed(teacher.dual.text, tokens), held)
+    task = DistilTask(config, student.text, tokens, embed_texts(teacher.dual.text, tokens), held)
     result = fit(task, config.train, folder)
     if distributed.is_first():
         load_weights(student.text, result.weights)

@@ -205,7 +205,7 @@ def calibrate(task: MatchingTask, model: SearchNetwork) -> None:
 def _closest(model: SearchNetwork, pairs: Pairs, kind: str, vectors: np.ndarray, count: int) -> np.ndarray:
     """For each training photo the others that its own captions are most easily taken for, [N, count]."""
     train = pairs.train
-    texts = embed_texts(model.dual, pairs.texts[kind].all_of(train))
+    texts = embed_texts(model.dual.text, pairs.texts[kind].all_of(train))
     means = texts.reshape(len(train), -1, texts.shape[1]).mean(1)
     close = means @ vectors[train].T + vectors[train] @ vectors[train].T
     np.fill_diagonal(close, -np.inf)

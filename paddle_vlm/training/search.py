@@ -12,9 +12,10 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
+from tqdm import tqdm
 
 from paddle_vlm.models.calibration import Calibration, fit_platt
-from paddle_vlm.models.dual_encoder import DualEncoder, DualEncoderConfig
+from paddle_vlm.models.dual_encoder import DualEncoder, DualEncoderConfig, TextEncoder
 from paddle_vlm.models.fusion import FusionConfig
 from paddle_vlm.models.search import SearchConfig, SearchNetwork, fitting
 from paddle_vlm.models.weights_file import assign, load_weights, read_tensors
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 SHORTLIST = 10  # photos of a query that are judged, and looked at again by the fusion
 TUNABLE = 5  # blocks at the top of the image network that fine-tuning may change
 _SAME = -1e4
+_MANY = 20_000  # texts that take long enough for a progress bar
 Batch = dict[str, Any]
 
 
@@ -99,7 +101,7 @@ class SearchTask:
         held = self.pairs.held
         kind = next(iter(self.pairs.texts))
         images = embed_images(model, self.pairs, held, self.config.learn.tune)
-        texts = embed_texts(model, self.pairs.texts[kind].all_of(held))
+        texts = embed_texts(model.text, self.pairs.texts[kind].all_of(held))
         found = recalls(texts @ images.T)
         return found | {"score": found["t2i_r1"] + found["t2i_r10"] / 4 + found["i2t_r1"] / 2}
 
@@ -177,11 +179,16 @@ def embed_images(model: DualEncoder, pairs: Pairs, photos: np.ndarray, tuned: bo
 
 
 @paddle.no_grad()
-def embed_texts(model: DualEncoder, tokens: Tokens, batch: int = 512) -> np.ndarray:
-    """Numbers of characters and words [N, T] -> unit vectors [N, dim]."""
-    rows = range(0, len(tokens[0]), batch)
-    found = [model.text(*(paddle.to_tensor(part[first : first + batch]) for part in tokens)).numpy() for first in rows]
-    return np.concatenate(found)
+def embed_texts(model: TextEncoder, tokens: Tokens, batch: int = 512) -> np.ndarray:
+    """Numbers of characters and words [N, T] -> unit vectors [N, dim]; texts of about the same length together."""
+    lengths = (tokens[0] > 0).sum(1)
+    order = np.argsort(lengths, kind="stable")
+    found = np.empty((len(order), model.head.weight.shape[1]), np.float32)
+    for first in tqdm(range(0, len(order), batch), desc="文字向量", leave=False, disable=len(order) < _MANY):
+        rows = order[first : first + batch]
+        longest = max(1, int(lengths[rows].max()))
+        found[rows] = model(*(paddle.to_tensor(part[rows, :longest]) for part in tokens)).numpy()
+    return found
 
 
 def make_model(config: Config) -> tuple[DualEncoder, CaptionVocabulary]:
@@ -239,7 +246,7 @@ def shortlists(
     Returns cosines [N, k], numbers of photos among the held-out ones [N, k], and which of them are right [N, k].
     """
     tokens = pairs.texts[next(iter(pairs.texts))].all_of(pairs.held)
-    cosines = embed_texts(model, tokens) @ vectors.T
+    cosines = embed_texts(model.text, tokens) @ vectors.T
     short = np.argsort(-cosines, 1)[:, :count]
     own = np.repeat(np.arange(len(vectors)), len(cosines) // len(vectors))
     return np.take_along_axis(cosines, short, 1), short, short == own[:, None]
