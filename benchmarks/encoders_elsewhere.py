@@ -87,28 +87,12 @@ class TransformerBody(nn.Module):
 
     def __init__(self, weights: Weights, heads: int = 4) -> None:
         super().__init__()
-        layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layers."))
+        count = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("layers."))
         self.positions = nn.Parameter(weights["positions.weight"])
-        self.heads, self.layers = heads, nn.ModuleList()
-        for n in range(layers):
-            own = {
-                k.removeprefix(f"encoder.layers.{n}."): v
-                for k, v in weights.items()
-                if k.startswith(f"encoder.layers.{n}.")
-            }
-            for kind in ("weight", "bias"):
-                own[f"qkv.{kind}"] = torch.cat([own[f"self_attn.{part}_proj.{kind}"] for part in "qkv"], -1)
-            names = {
-                "norm1": "norm1",
-                "qkv": "qkv",
-                "out": "self_attn.out_proj",
-                "norm2": "norm2",
-                "up": "linear1",
-                "down": "linear2",
-            }
-            layer = nn.ModuleDict({ours: _module(own, theirs) for ours, theirs in names.items()})
-            self.layers.append(layer)
-        self.norm = _module(weights, "encoder.norm")
+        names = ("norm1", "qkv", "out", "norm2", "up", "down")
+        layers = [{name: _module(weights, f"layers.{n}.{name}") for name in names} for n in range(count)]
+        self.heads, self.layers = heads, nn.ModuleList(map(nn.ModuleDict, layers))
+        self.norm = _module(weights, "norm")
 
     def forward(self, x: Tensor) -> Tensor:
         rows, steps, width = x.shape

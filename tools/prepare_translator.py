@@ -2,7 +2,8 @@
 
 语料每行为“中文<Tab>英文[<Tab>OCR 读出的中文]”;--more 另加不含 OCR 列的语料。
 输出 train.tsv(“中文 ⇢ 译词 | 译词”与英文)、valid.tsv(由原文、英文、由 OCR 文字)、lexicon.tsv.gz、seen_lines.bin
-(训练过的原文的散列,评估时用来分出没见过的行)和 joint.model;有 --held 时还有 held.tsv(不参与训练的中文、英文、中文)。
+(训练过的原文的散列,评估时用来分出没见过的行)、settings.json(译词之外的提示)和 joint.model;有 --held 时还有 held.tsv
+(不参与训练的中文、英文、中文)。
 --closest N 从每个 --more 语料中只取与 --data 最像的 N 行(Moore 与 Lewis 2010),每句中文取一种译文;
 --backed S 再去掉译词对不上的行。
 每一行的译词来自不含该行的其余语料(四折),以免网络学会轻信译词。
@@ -11,6 +12,7 @@
 import argparse
 import gzip
 import hashlib
+import json
 import lzma
 import math
 import random
@@ -23,14 +25,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from paddle_vlm.data.parallel import Confusions, Pair, backing, clean, closest, plainest
+from paddle_vlm.data.parallel import SETTINGS, Confusions, Pair, backing, clean, closest, plainest
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
 from paddle_vlm.text.hints import HintBook
 from paddle_vlm.text.pieces import train_pieces
 from paddle_vlm.translation import evaluation, lexicon
 from paddle_vlm.translation.glossary import Glossary
-from paddle_vlm.translation.literal import LiteralWriter
+from paddle_vlm.translation.literal import MORE_HINTS, LiteralWriter, more_hints
 from paddle_vlm.translation.wording import normalize
 from paddle_vlm.weights import fetch
 
@@ -120,6 +122,10 @@ def main() -> None:
     parser.add_argument(
         "--vocabulary", type=int, metavar="N", help="另学一个 N 词的 SentencePiece 模型(默认沿用自带的)"
     )
+    parser.add_argument(
+        "--more-hints", nargs="*", choices=MORE_HINTS, default=more_hints(fetch("translator")),
+        help="译词之外另给网络看的:gloss 词典义项,pinyin 拼音(默认与自带的权重相同)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="输出文件夹")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -134,8 +140,11 @@ def main() -> None:
     more = chosen(parser, args, scene)
     learnt = learn_words(scene, book, cedict)
     for number, senses in learnt.items():
-        writers[number] = LiteralWriter(book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=senses)
+        writers[number] = LiteralWriter(
+            book, cedict, words=terms["words"], signs=terms["sign_terms"], lexicon=senses, more_hints=args.more_hints
+        )
     lexicon.save(learnt[WHOLE], args.out / "lexicon.tsv.gz")
+    (args.out / SETTINGS).write_text(json.dumps({"more_hints": args.more_hints}), encoding="utf-8")
     evaluation.save_seen((pair.chinese for pair in scene), args.out / evaluation.SEEN)
 
     pairs = all_readings(scene, more)

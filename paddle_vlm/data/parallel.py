@@ -13,6 +13,7 @@ import numpy as np
 from paddle_vlm.errors import BadData
 from paddle_vlm.text.han import HAN
 
+SETTINGS = "settings.json"  # beside prepared rows: how they were made, as far as the trained model needs to know
 _POOL = 20_000  # lines that are sorted by length together
 _LETTER = re.compile(r"[A-Za-z]")
 _WORD = re.compile(r"[a-z]+")

@@ -16,7 +16,6 @@ import paddle
 from paddle import Tensor, nn
 from paddle.base.layer_helper import LayerHelper
 from paddle.nn import functional as F
-from paddle.nn.layer import transformer
 
 PROGRAM = "inference.pdmodel"  # of an old program; the weights are called as in new ones
 _CODES = 127  # the greatest int8
@@ -110,7 +109,6 @@ def _normalize(x: Tensor, axis: int) -> Tensor:
 # What Paddle 3.2 records in new programs only.
 _REPLACED = [
     (paddle, "matmul", _matmul),
-    (transformer.tensor, "matmul", _matmul),
     (paddle, "log", _log),
     (F, "normalize", _normalize),
 ]

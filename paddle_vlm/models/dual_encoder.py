@@ -48,21 +48,44 @@ class GRUBody(nn.Layer):
         return self.gru(x, sequence_length=mask.sum(1).astype("int32"))[0]
 
 
+class TransformerLayer(nn.Layer):
+    """A pre-norm layer; queries, keys and values are one product, which is quicker for short texts."""
+
+    def __init__(self, config: DualEncoderConfig) -> None:
+        super().__init__()
+        width, wide = config.width, 4 * config.width
+        self.heads = config.heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
+        self.up, self.down = Linear(width, wide), Linear(wide, width)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """x [B, T, width], hidden [B, 1, 1, T] (added to the scores of the keys) -> [B, T, width]."""
+        width = x.shape[-1]
+        qkv = self.qkv(self.norm1(x)).reshape([0, 0, 3, self.heads, width // self.heads]).transpose([2, 0, 3, 1, 4])
+        scores = paddle.matmul(qkv[0] * (width // self.heads) ** -0.5, qkv[1], transpose_y=True) + hidden
+        seen = paddle.matmul(self.dropout(F.softmax(scores, -1)), qkv[2]).transpose([0, 2, 1, 3])
+        x = x + self.dropout(self.out(seen.reshape([0, 0, width])))
+        return x + self.dropout(self.down(self.dropout(F.gelu(self.up(self.norm2(x))))))
+
+
 class TransformerBody(nn.Layer):
-    """A pre-norm Transformer encoder with learnt positions."""
+    """A pre-norm Transformer encoder with learnt positions (Vaswani et al. 2017; Xiong et al. 2020)."""
 
     def __init__(self, config: DualEncoderConfig) -> None:
         super().__init__()
         self.positions = nn.Embedding(LONGEST, config.width)
-        layer = nn.TransformerEncoderLayer(
-            config.width, config.heads, 4 * config.width, config.dropout, "gelu", normalize_before=True
-        )
-        self.encoder = nn.TransformerEncoder(layer, config.layers, nn.LayerNorm(config.width))
+        self.layers = nn.LayerList([TransformerLayer(config) for _ in range(config.layers)])
+        self.norm = nn.LayerNorm(config.width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, T, width], mask [B, T] (1.0 for a character) -> states [B, T, width]."""
         x = x + self.positions(paddle.arange(paddle.shape(x)[1]))  # x.shape[1] is unknown while it is exported
-        return self.encoder(x, ((1 - mask) * _MASKED).unsqueeze([1, 2]))
+        hidden = ((1 - mask) * _MASKED).unsqueeze([1, 2])
+        for layer in self.layers:
+            x = layer(x, hidden)
+        return self.norm(x)
 
 
 class BagBody(nn.Layer):

@@ -55,6 +55,7 @@ class StudentConfig:
     text: Literal["gru", "transformer", "bag"] = "transformer"
     layers: int = 2
     heads: int = 4
+    dropout: float = 0.0  # the teacher's vectors carry no noise
 
 
 @dataclass

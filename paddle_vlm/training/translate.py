@@ -15,7 +15,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from paddle_vlm.data.parallel import read_prepared, token_batches
+from paddle_vlm.data.parallel import SETTINGS, read_prepared, token_batches
 from paddle_vlm.errors import MissingDependency
 from paddle_vlm.inference.decoder import Decoder, export_decoder
 from paddle_vlm.models.generation import search
@@ -28,7 +28,7 @@ from paddle_vlm.training.loop import FitResult, fit, prepare
 
 log = logging.getLogger(__name__)
 
-LONGEST_SOURCE, LONGEST_TARGET = 90, 48  # pieces; longer rows are cut
+LONGEST_TARGET = 48  # pieces; longer rows are cut
 
 
 @dataclass
@@ -62,7 +62,8 @@ class Translation:
         else:
             self.model = PointerTranslator(dataclasses.replace(config.model, vocab=len(self.pieces)))
         rows = read_prepared(config.data / "train.tsv")
-        self._rows = [(self._cut(a, LONGEST_SOURCE), self._cut(b, LONGEST_TARGET)) for a, b, *_ in rows]
+        self._longest = self.model.config.longest_source
+        self._rows = [(self._cut(a, self._longest), self._cut(b, LONGEST_TARGET)) for a, b, *_ in rows]
         self._valid = read_prepared(config.data / "valid.tsv")[: config.valid_lines]
 
     def _cut(self, line: str, longest: int) -> list[int]:
@@ -101,7 +102,7 @@ class Translation:
         }
 
     def _write(self, decoder: Decoder, lines: list[str], rows: int = 64) -> list[str]:
-        encoded = [self._cut(line, LONGEST_SOURCE) for line in lines]
+        encoded = [self._cut(line, self._longest) for line in lines]
         order = sorted(range(len(lines)), key=lambda i: len(encoded[i]))
         texts = [""] * len(lines)
         for start in range(0, len(order), rows):
@@ -134,6 +135,8 @@ def _save(task: Translation, config: Config, folder: Path) -> None:
             shutil.copy(config.data / name, folder)
     path = folder / "config.json"
     settings = {"decoding": {"beam": 1}} | json.loads(path.read_text(encoding="utf-8"))
+    if (prepared := config.data / SETTINGS).exists():
+        settings |= json.loads(prepared.read_text(encoding="utf-8"))
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,16 +1,20 @@
 """A line word by word from the dictionary, with names in pinyin: what stands in where the network is unsure."""
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from pathlib import Path
 
+from paddle_vlm.errors import MissingWeights
 from paddle_vlm.text import names
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.han import HAN
 from paddle_vlm.text.hints import ARROW, Hint, HintBook
 from paddle_vlm.translation import patterns
 
+MORE_HINTS = ("gloss", "pinyin")  # the dictionary's sense where another was learnt from a corpus; every word as a name
 LONGEST = 12  # characters of a dictionary phrase
 _NOTICE = 4  # characters of a sign term that can stand alone
 _KINDS = frozenset({
@@ -20,6 +24,19 @@ _KINDS = frozenset({
     "Pharmacy", "Supermarket",
 })  # fmt: skip
 _SMALL = frozenset({"and", "of", "the", "for", "in", "on", "to", "or", "with"})
+
+
+def more_hints(folder: Path) -> list[str]:
+    """What a model of ours was trained to see beside the English of a word: some of MORE_HINTS. Raises MissingWeights.
+
+    Models of other kinds and older ones, whose config.json says nothing of it, see nothing more.
+    """
+    path = folder / "config.json"
+    wanted = json.loads(path.read_text(encoding="utf-8")).get("more_hints", [])
+    if unknown := [str(name) for name in wanted if name not in MORE_HINTS]:
+        known = "、".join(MORE_HINTS)
+        raise MissingWeights(f"{path} 的 more_hints 中有不认识的 {'、'.join(unknown)},可用:{known}。请更正,或升级。")
+    return list(wanted)
 
 
 @dataclass(frozen=True)
@@ -33,20 +50,20 @@ class Literal:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A stretch of a line in English; `characters` counts its Chinese word's, `sure` says that it is no guess.
+    """A stretch of a line in English; `word` is the Chinese word that it stands for, `sure` says that it is no guess.
 
     A `sign` is one of the sign terms, a `notice` one that says something by itself ("Staff only").
     """
 
     english: str
-    characters: int = 0
+    word: Hint | None = None
     sure: bool = False
     sign: bool = False
     notice: bool = False
 
     @property
     def is_hint(self) -> bool:
-        return bool(self.english) and (self.characters > 0 or self.sure)
+        return bool(self.english) and (self.word is not None or self.sure)
 
 
 class LiteralWriter:
@@ -60,21 +77,24 @@ class LiteralWriter:
         words: Mapping[str, str],
         signs: Mapping[str, str],
         lexicon: Mapping[str, str],
+        more_hints: Sequence[str] = (),
     ) -> None:
         """`words` come before everything ("-" leaves one out), `signs` are whole phrases too, and `lexicon` is what was
-        learnt from a corpus (`lexicon.learn`)."""
+        learnt from a corpus (`lexicon.learn`). `more_hints`, of MORE_HINTS, go to the network beside a word's English.
+        """
         self._book = book
         self._cedict = cedict
         self._words_first = words
         self._signs = signs
         self._lexicon = lexicon
+        self._more_hints = more_hints
 
     def sign(self, text: str) -> str | None:
         """The English of a line that has no other words than sign terms, perhaps with numbers and prices, else None."""
         if text in self._signs:
             return self._signs[text]
         pieces = list(self._pieces(text))
-        words = [piece for piece in pieces if piece.characters]
+        words = [piece for piece in pieces if piece.word]
         return _title(_joined(pieces)) if words and all(piece.sign for piece in words) else None
 
     def phrase(self, text: str) -> str | None:
@@ -88,14 +108,15 @@ class LiteralWriter:
     def write(self, text: str) -> Literal:
         """A line without the user's terms -> its words in English."""
         pieces = list(self._pieces(text))
-        words = [piece for piece in pieces if piece.characters]
-        characters = sum(piece.characters for piece in words)
-        known = sum(piece.characters for piece in words if piece.sure) / characters if characters else 1.0
+        words = [(len(piece.word.word), piece.sure) for piece in pieces if piece.word]
+        characters = sum(length for length, _ in words)
+        known = sum(length for length, sure in words if sure) / characters if characters else 1.0
         return Literal(_title(_joined(pieces)), known, len(words))
 
     def augment(self, text: str, terms: Mapping[str, str] | None = None) -> str:
         """The network's input, `line ⇢ word | word | Pinyin`: the line and the English of its words, in order.
 
+        With `more_hints`, `line ⇢ word / other sense / Pinyin | …`, each where it differs from those before it.
         `terms` are Chinese words of the line with the only English that they may have, the longest first.
         """
         hints = []
@@ -103,8 +124,19 @@ class LiteralWriter:
         parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text) if terms else [text]
         for part in parts:
             known = (terms or {}).get(part)
-            hints += [known] if known else [piece.english for piece in self._pieces(part) if piece.is_hint]
+            hints += [known] if known else [self._hints(piece) for piece in self._pieces(part) if piece.is_hint]
         return f"{text} {ARROW} {' | '.join(hints)}"
+
+    def _hints(self, piece: _Piece) -> str:
+        """The English of a piece and what the network is to see beside it."""
+        word = piece.word
+        if word is None or word.word in self._words_first or word.word in self._signs:
+            return piece.english
+        others = {"gloss": self._looked_up, "pinyin": self._spelled}
+        found: dict[str, str] = {}
+        for hint in [piece.english, *(others[kind](word) for kind in self._more_hints)]:
+            found.setdefault(hint.lower(), hint)
+        return " / ".join(found.values())
 
     def _pieces(self, text: str) -> Iterator["_Piece"]:
         """Words, and what stands between them: numbers with units in English, the rest as it is."""
@@ -118,7 +150,7 @@ class LiteralWriter:
                     english, sure = self._sense(hint)
                     sign = hint.word in self._signs
                     notice = sign and len(hint.word) >= _NOTICE and " " in english
-                    yield _Piece(english, len(hint.word), sure, sign, notice)
+                    yield _Piece(english, hint, sure, sign, notice)
             unit = patterns.whole(text[start:end])
             yield _Piece(unit or text[start:end], sure=bool(unit))
             at = end
@@ -151,6 +183,11 @@ class LiteralWriter:
             return self._words_first[word].strip("-"), True
         if english := self._signs.get(word, self._lexicon.get(word)):
             return english, True
+        return self._look_up(hint)
+
+    def _look_up(self, hint: Hint) -> tuple[str, bool]:
+        """As `_sense`, from the dictionary alone."""
+        word = hint.word
         senses = [sense.split(",")[0] for sense in self._cedict.senses(word)]
         if hint.tag[:2] == "nr" and names.surname_first(word) and not (senses and len(word) > 2):
             return names.person(word), True
@@ -158,7 +195,17 @@ class LiteralWriter:
             return best, True
         if parts := self._parts(hint):
             return parts, True
-        return (names.place(word) if len(word) > 1 else names.pinyin(word)), hint.is_name
+        return self._spelled(hint), hint.is_name
+
+    def _looked_up(self, hint: Hint) -> str:
+        return self._look_up(hint)[0]
+
+    def _spelled(self, hint: Hint) -> str:
+        """A word as a name: 张伟 -> Zhang Wei, 幸福路 -> Xingfu Road, 幸 -> Xing."""
+        word = hint.word
+        if hint.tag[:2] == "nr" and names.surname_first(word):
+            return names.person(word)
+        return names.place(word) if len(word) > 1 else names.pinyin(word)
 
     def _best(self, hint: Hint, senses: list[str]) -> str:
         """The sense that the domain uses most and that suits the part of speech, in the dictionary's own capitals."""

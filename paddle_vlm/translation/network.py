@@ -34,11 +34,12 @@ class JointPieces:
     """One SentencePiece model for both languages, whose numbers are the network's (our own networks)."""
 
     takes_hints = True
-    longest_source, longest_target = 90, 48  # longer rows were cut in training
+    longest_target = 48  # longer rows were cut in training
     start, end, padding = pointer.PAD, pointer.EOS, pointer.PAD
 
     def __init__(self, folder: Path) -> None:
         self._pieces = Pieces(folder / "joint.model")
+        self.longest_source = pointer.read_config(folder).longest_source
 
     def encode(self, line: str) -> list[int]:
         return self._pieces.encode(line)

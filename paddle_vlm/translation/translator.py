@@ -15,7 +15,7 @@ from paddle_vlm.translation import lexicon, patterns
 from paddle_vlm.translation.clauses import Part, keeps_tokens, split_fixed, split_line, split_pauses, split_words
 from paddle_vlm.translation.confidence import Confidence
 from paddle_vlm.translation.glossary import Glossary, Match, Memory
-from paddle_vlm.translation.literal import LiteralWriter
+from paddle_vlm.translation.literal import LiteralWriter, more_hints
 from paddle_vlm.translation.network import Draft, Network
 from paddle_vlm.translation.wording import normalize, polish
 from paddle_vlm.weights import fetch
@@ -66,6 +66,7 @@ class Translator:
             words=Glossary.load(_resource(folder, "words.tsv")).terms,
             signs=Glossary.load(_resource(folder, "sign_terms.tsv")).terms,
             lexicon=lexicon.load(_resource(folder, "lexicon.tsv.gz")),
+            more_hints=more_hints(folder),
         )
         self._glossary = (glossary or Glossary({})).normalized(self._plain)
         self._memory = (memory or Memory({})).normalized(self._plain)

@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_vlm.models.dual_encoder import BODIES, DualEncoder, DualEncoderConfig, TextEncoder
+from paddle_vlm.models.dual_encoder import BODIES, DualEncoder, DualEncoderConfig, TextEncoder, TransformerLayer
 
 
 def small(text: str) -> DualEncoderConfig:
@@ -33,6 +33,25 @@ def test_only_the_bag_ignores_the_order_of_words(text, reads_order):
     with paddle.no_grad():
         apart = float(paddle.abs(encoder(one, one) - encoder(other, other)).max())
     assert (apart > 1e-4) == reads_order
+
+
+def test_the_layer_with_one_product_is_paddles_own_layer():
+    paddle.seed(0)
+    config = small("transformer")
+    layer, theirs = TransformerLayer(config), paddle.nn.TransformerEncoderLayer(
+        config.width, config.heads, 4 * config.width, activation="gelu", normalize_before=True
+    )  # fmt: skip
+    names = {"norm1": "norm1", "norm2": "norm2", "out": "self_attn.out_proj", "up": "linear1", "down": "linear2"}
+    for kind in ("weight", "bias"):
+        own, known = layer.state_dict(), theirs.state_dict()
+        own[f"qkv.{kind}"].set_value(paddle.concat([known[f"self_attn.{part}_proj.{kind}"] for part in "qkv"], -1))
+        for ours, name in names.items():
+            own[f"{ours}.{kind}"].set_value(known[f"{name}.{kind}"])
+    layer.eval()
+    theirs.eval()
+    x, mask = paddle.randn([2, 5, config.width]), paddle.to_tensor([[0.0] * 5, [0.0, 0.0, 0.0, -1e4, -1e4]])
+    mask = mask.unsqueeze([1, 2])
+    np.testing.assert_allclose(layer(x, mask).numpy(), theirs(x, mask).numpy(), atol=1e-5)
 
 
 def test_pictures_and_texts_meet_in_one_space_with_a_learnt_temperature():

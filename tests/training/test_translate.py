@@ -12,6 +12,7 @@ from paddle_vlm.models.pointer import PointerConfig
 from paddle_vlm.text.pieces import train_pieces
 from paddle_vlm.training.config import TrainConfig
 from paddle_vlm.training.translate import Config, run
+from paddle_vlm.translation.literal import more_hints
 from paddle_vlm.translation.network import Network
 
 COLOURS = {"红": "red", "绿": "green", "黑": "black", "白": "white"}
@@ -65,6 +66,16 @@ def test_lines_are_prepared_with_the_words_of_the_other_lines(tmp_path):
     out = tmp_path / "out"
     assert len(read_prepared(out / "valid.tsv")) == 6
     assert {"joint.model", "lexicon.tsv.gz", "seen_lines.bin"} <= {path.name for path in out.iterdir()}
+
+
+def test_a_model_knows_the_hints_that_its_lines_were_prepared_with(tmp_path):
+    (tmp_path / "more.tsv").write_text("红苹果\tRed apple\n", encoding="utf-8")
+    lines = prepare(tmp_path, "--more", str(tmp_path / "more.tsv"), "--more-hints", "pinyin")
+    assert ("红苹果 ⇢ red / Hong | apple / Pingguo", "Red apple") in lines
+    train = TrainConfig(epochs=1, monitor="bleu", visualdl=False)
+    model = PointerConfig(dim=32, heads=2, encoder=1, decoder=1)
+    run(Config(data=tmp_path / "out", model=model, train=train), tmp_path / "run")
+    assert more_hints(tmp_path / "run/model") == ["pinyin"]
 
 
 def test_of_a_large_corpus_the_lines_like_the_others_that_their_senses_back_are_taken(tmp_path):

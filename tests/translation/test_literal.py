@@ -1,8 +1,11 @@
+import json
+
 import pytest
 
+from paddle_vlm.errors import MissingWeights
 from paddle_vlm.text.cedict import Cedict
 from paddle_vlm.text.hints import HintBook
-from paddle_vlm.translation.literal import LiteralWriter
+from paddle_vlm.translation.literal import LiteralWriter, more_hints
 from paddle_vlm.weights import fetch
 
 
@@ -94,3 +97,29 @@ def test_a_term_of_the_user_is_a_words_only_sense(writer):
 
 def test_the_longest_term_is_taken(writer):
     assert writer.augment("农业大学", {"农业": "farming", "农业大学": "Agri Uni"}) == "农业大学 ⇢ Agri Uni"
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "hints"),
+    [
+        ("水果", ["pinyin"], "fruit / Shuiguo"),
+        ("修复", ["gloss", "pinyin"], "mending / repair / Xiufu"),
+        ("水果", ["gloss", "pinyin"], "fruit / Shuiguo"),  # the dictionary says the same
+        ("幸福路", ["pinyin"], "happy / Xingfu | Road"),
+        ("张伟", ["gloss", "pinyin"], "Zhang Wei"),  # a name has no other
+        ("店的牛肉28元", ["gloss", "pinyin"], "Store | beef / Niurou | 28 yuan"),  # our own words are as they should be
+    ],
+)
+def test_the_network_may_see_more_of_each_word(book, line, more, hints):
+    words, learnt = {"的": "-", "店": "Store", "路": "Road"}, {"修复": "mending", "水果": "fruit"}
+    writer = LiteralWriter(book, Cedict.load(), words=words, signs={}, lexicon=learnt, more_hints=more)
+    assert writer.augment(line) == f"{line} ⇢ {hints}"
+    assert writer.augment(line, {line: "X"}) == f"{line} ⇢ X"
+
+
+def test_a_folder_says_what_its_network_sees(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    assert more_hints(tmp_path) == []
+    (tmp_path / "config.json").write_text(json.dumps({"more_hints": ["pinyin", "tones"]}))
+    with pytest.raises(MissingWeights, match="tones.*gloss、pinyin"):
+        more_hints(tmp_path)
