@@ -38,7 +38,7 @@ with runtime.heavy_imports():
     import paddle
 
     from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder, export_for_openvino
-    from paddle_vlm.inference.openvino import has_openvino
+    from paddle_vlm.inference.openvino import can_decode
     from paddle_vlm.inference.predictor import OneDNN
     from paddle_vlm.models.generation import search
     from paddle_vlm.models.marian import MarianConfig, MarianTranslator
@@ -48,8 +48,8 @@ PACKAGES = ["torch==2.13.0", "transformers==4.57.6", "ctranslate2>=4.5", "senten
 BEAM, BATCHES = 4, (1, 32)
 OTHERS = ("transformers", "ctranslate2", "ctranslate2_int8")
 MODES: dict[str, tuple[Callable[..., Path], OneDNN]] = {  # how the network is exported, how it runs
-    "": (export_for_openvino if has_openvino() else export_decoder, LARGE),
-    "without_int8_": (partial(export_for_openvino, int8=False) if has_openvino() else export_decoder, LARGE),
+    "": (export_for_openvino if can_decode() else export_decoder, LARGE),
+    "without_int8_": (partial(export_for_openvino, int8=False) if can_decode() else export_decoder, LARGE),
     "onednn_": (export_decoder, LARGE),
     "float32_": (export_decoder, OneDNN(shapes=0)),
 }
@@ -152,7 +152,7 @@ def main() -> None:
             shutil.rmtree(exported)
         server.stdin.close()  # type: ignore[union-attr]
         server.wait()
-    report["engine"] = "openvino" if has_openvino() else "onednn"
+    report["engine"] = "openvino" if can_decode() else "onednn"
     report |= {"threads": threads, "beam": BEAM, "steps": args.steps, "machine": platform.machine()}
     report["date"] = date.today().isoformat()
     args.json.write_text(json.dumps(report, indent=1), encoding="utf-8")

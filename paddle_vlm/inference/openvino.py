@@ -1,7 +1,8 @@
 """Programs for OpenVINO, which Paddle's Linux wheels carry: Paddle Inference runs them as one operator, on a processor.
 
-OpenVINO fuses the whole network and computes in bfloat16 throughout, so that small operators cost next to nothing
-(docs/zh/export.md). It reads Paddle's programs in the form of before 3.0 only, and not all operators.
+OpenVINO fuses the whole network, and computes in bfloat16 throughout where the processor can, so that small operators
+cost next to nothing (docs/zh/export.md). It reads Paddle's programs in the form of before 3.0 only, and not all
+operators.
 """
 
 import contextlib
@@ -24,11 +25,13 @@ _SWITCHING = Lock()  # which form Paddle writes is a setting of the whole proces
 
 @functools.cache
 def has_openvino() -> bool:
-    """Whether the installed Paddle carries OpenVINO, and the processor multiplies in bfloat16.
+    """Whether the installed Paddle carries OpenVINO."""
+    return any((Path(paddle.__file__).parent / "libs").glob("libopenvino_paddle_frontend*"))
 
-    In float32 OpenVINO is not used: in Paddle 3.2.2 its fused attention of one query is wrong from 16 keys on.
-    """
-    return has_bfloat16() and any((Path(paddle.__file__).parent / "libs").glob("libopenvino_paddle_frontend*"))
+
+def can_decode() -> bool:
+    """Whether OpenVINO can attend from one query: in Paddle 3.2.2 that is wrong in float32, from 16 keys on."""
+    return has_openvino() and has_bfloat16()
 
 
 @functools.cache

@@ -66,7 +66,8 @@ def make_config(
     config.disable_gpu()
     config.set_cpu_math_library_num_threads(threads or runtime.cores())
     if program == openvino.PROGRAM:
-        config.enable_openvino_engine(inference.PrecisionType.Bfloat16)
+        precision = inference.PrecisionType
+        config.enable_openvino_engine(precision.Bfloat16 if has_bfloat16() else precision.Float32)
         config.set_optim_cache_dir(str(folder / "compiled"))  # or else OpenVINO fills the current folder
     elif onednn and runtime.onednn_works():
         settings = onednn if isinstance(onednn, OneDNN) else OneDNN()

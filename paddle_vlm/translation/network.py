@@ -13,7 +13,7 @@ from paddle_vlm import runtime
 from paddle_vlm.errors import MissingWeights
 from paddle_vlm.inference.cache import exported
 from paddle_vlm.inference.decoder import LARGE, Decoder, export_decoder, export_for_openvino
-from paddle_vlm.inference.openvino import has_openvino
+from paddle_vlm.inference.openvino import can_decode
 from paddle_vlm.models import marian, pointer
 from paddle_vlm.models.generation import search
 from paddle_vlm.text.pieces import Pieces
@@ -96,7 +96,7 @@ class Network:
         network, pieces = kind_of(folder)
         self._pieces: JointPieces | MarianPieces = pieces(folder)
         large = network is marian.MarianTranslator
-        compiled = large and has_openvino() and runtime.device(device) == "cpu"
+        compiled = large and can_decode() and runtime.device(device) == "cpu"
         name, export = ("translator-openvino", export_for_openvino) if compiled else ("translator", export_decoder)
         home = exported(folder, name, lambda new: export(network.load(folder), new))
         self._decoder = Decoder(home, device, threads, LARGE if large else None)

@@ -74,7 +74,7 @@ def test_texts_keep_their_order_whatever_their_length(folder):
         np.testing.assert_allclose(model.encode_texts([text])[0], vector, atol=1e-5)
 
 
-@pytest.mark.skipif(not has_openvino(), reason="this Paddle or this processor cannot run OpenVINO's bfloat16")
+@pytest.mark.skipif(not has_openvino(), reason="this Paddle carries no OpenVINO")
 @pytest.mark.parametrize("close", [0.99, 2.0])
 def test_openvino_encodes_texts_unless_it_is_wrong(tmp_path, monkeypatch, caplog, close):
     monkeypatch.setattr("paddle_vlm.retrieval.encoder._ALIKE", close)
