@@ -5,13 +5,13 @@
 Each variant learns from nothing, one pass over the same --lines lines in the same order, in PyTorch on one core
 (`pointer_torch.py`), and is tested on the first --tested lines of the validation set:
   one_sense     one sense a word (learnt from the corpus, else CC-CEDICT's), pinyin of names, jieba's words; 256 wide,
-                4 + 2 layers
+                4 + 2 layers: as the shipped weights have it
   no_hints      the line alone
   first_sense   CC-CEDICT's first sense
   domain_sense  the sense that signs use most (cedict_glosses.tsv.gz), nothing learnt from the corpus
   two_senses    the learnt sense and, where it differs, the one of domain_sense
   pinyin        every word's sense and its pinyin
-  both          both senses and the pinyin, as the shipped weights have it
+  both          both senses and the pinyin
   lac           the words and names of LAC instead of jieba's
   small, large  as one_sense, 192 wide with 3 + 1 layers and 384 wide with 4 + 2
 Keys of each: loss_clean, loss_ocr (of a piece), bleu_clean, bleu_ocr (greedy), minutes, parameters, source_pieces (of a

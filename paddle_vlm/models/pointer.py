@@ -34,7 +34,7 @@ class PointerConfig:
     encoder: int = 4  # layers
     decoder: int = 2
     dropout: float = 0.1
-    longest_source: int = 128  # pieces of a line that it learns from and reads; the rest is cut off
+    longest_source: int = 90  # pieces of a line that it learns from and reads; the rest is cut off
 
 
 class PointerTranslator(nn.Layer):

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 SOURCES = [
-    "华南农业大学 ⇢ South China agricultural University / Huanannongye University",
+    "华南农业大学 ⇢ South China | Agricultural University",
     "净含量220ml ⇢ net weight | 220 ml",
-    "好鞋不贵 ⇢ good shoes / Haoxie | not | expensive / your / Gui",
+    "好鞋不贵 ⇢ good | shoes | not | expensive",
     "小心地滑 ⇢ Caution: wet floor",
     "张伟 ⇢ Zhang Wei",
 ]
