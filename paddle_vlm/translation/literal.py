@@ -130,7 +130,7 @@ class LiteralWriter:
     def _hints(self, piece: _Piece) -> str:
         """The English of a piece and what the network is to see beside it."""
         word = piece.word
-        if word is None or word.word in self._words_first or word.word in self._signs:
+        if word is None or not self._more_hints or word.word in self._words_first or word.word in self._signs:
             return piece.english
         others = {"gloss": self._looked_up, "pinyin": self._spelled}
         found: dict[str, str] = {}
