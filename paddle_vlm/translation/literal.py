@@ -132,7 +132,7 @@ class LiteralWriter:
         word = piece.word
         if word is None or not self._more_hints or word.word in self._words_first or word.word in self._signs:
             return piece.english
-        others = {"gloss": self._looked_up, "pinyin": self._spelled}
+        others = {"gloss": lambda hint: self._look_up(hint)[0], "pinyin": self._spelled}
         found: dict[str, str] = {}
         for hint in [piece.english, *(others[kind](word) for kind in self._more_hints)]:
             found.setdefault(hint.lower(), hint)
@@ -196,9 +196,6 @@ class LiteralWriter:
         if parts := self._parts(hint):
             return parts, True
         return self._spelled(hint), hint.is_name
-
-    def _looked_up(self, hint: Hint) -> str:
-        return self._look_up(hint)[0]
 
     def _spelled(self, hint: Hint) -> str:
         """A word as a name: 张伟 -> Zhang Wei, 幸福路 -> Xingfu Road, 幸 -> Xing."""
