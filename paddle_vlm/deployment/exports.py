@@ -150,12 +150,14 @@ def search(folder: Path) -> Exportable:
     programs = encoder.programs(model)
     characters, words = _numbers(dual.characters, (3, 8)), _numbers(dual.words, (3, 8))
     characters[2, 5:] = words[2, 5:] = 0
-    grid = np.random.default_rng(1).normal(size=(3, fusion.cells, fusion.channels)).astype(np.float32)
+    random = np.random.default_rng(1)
+    grid = random.normal(size=(3, fusion.cells, fusion.channels)).astype(np.float32)
+    images = random.normal(size=(3, dual.dim)).astype(np.float32) / dual.dim**0.5
     cosines = np.array([0.3, 0.1, -0.2], np.float32)
     parts = {
         "image": Part(programs["image"], [_pixels(dual.size)]),
         "text": Part(programs["text"], [characters, words]),
-        "fusion": Part(programs["fusion"], [grid, characters, words, cosines]),
+        "fusion": Part(programs["fusion"], [grid, images, characters, words, cosines]),
     }
     preprocessing = {
         "pixels": f"RGB,压缩(不裁剪)为 {dual.size}x{dual.size}", "size": dual.size,

@@ -1,4 +1,4 @@
-"""Pictures and words that look at each other: text states attend to an image's grid (ALBEF, Li et al. 2021)."""
+"""Words that look for what they mean in a picture (SCAN, Lee et al. 2018; FILIP, Yao et al. 2022)."""
 
 from dataclasses import dataclass
 
@@ -6,106 +6,88 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
+from paddle_vlm.models.dual_encoder import PAD
 from paddle_vlm.models.layers import Dropout, Linear
 
 _MASKED = -1e4
+_STEEPEST = 4.6  # log of the largest factor of a cosine
 
 
 @dataclass
 class FusionConfig:
-    """Sizes; `channels` and `text_width` are those of what comes in."""
+    """Sizes; the first four are those of the dual encoder whose grid and words are read."""
 
     channels: int = 352  # of the image's grid
     cells: int = 49  # of the grid
-    text_width: int = 256  # of a text state
-    width: int = 128
-    heads: int = 4
-    layers: int = 2
-    dropout: float = 0.1
-
-
-Memory = tuple[Tensor, Tensor]  # keys and values of one layer, [B, heads, G, width / heads] each
-
-
-class Attention(nn.Layer):
-    """Multi-head attention whose keys and values are made apart, once for many readers."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.query, self.key_value, self.out = Linear(width, width), Linear(width, 2 * width), Linear(width, width)
-
-    def remember(self, memory: Tensor) -> Memory:
-        """memory [B, S, width] -> its keys and values."""
-        both, width = self.key_value(memory), memory.shape[-1]
-        return self._split(both[..., :width]), self._split(both[..., width:])
-
-    def forward(self, x: Tensor, memory: Memory, mask: Tensor | None = None) -> Tensor:
-        """x [B, T, width], mask [B, S] (1.0 where the memory holds something) -> [B, T, width]."""
-        key, value = memory
-        scores = paddle.matmul(self._split(self.query(x)) * key.shape[-1] ** -0.5, key, transpose_y=True)
-        if mask is not None:
-            scores = scores + ((1 - mask) * _MASKED).unsqueeze([1, 2])
-        weights = F.dropout(F.softmax(scores, -1), self.dropout, training=self.training)
-        return self.out(paddle.matmul(weights, value).transpose([0, 2, 1, 3]).reshape([0, 0, x.shape[-1]]))
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.reshape([0, 0, self.heads, x.shape[-1] // self.heads]).transpose([0, 2, 1, 3])
-
-
-class FusionLayer(nn.Layer):
-    """Words look at each other, then at the picture, then think (pre-norm)."""
-
-    def __init__(self, config: FusionConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.norms = nn.LayerList([nn.LayerNorm(width) for _ in range(3)])
-        self.own = Attention(width, config.heads, config.dropout)
-        self.cross = Attention(width, config.heads, config.dropout)
-        self.up, self.down = Linear(width, 4 * width), Linear(4 * width, width)
-        self.dropout = Dropout(config.dropout)
-
-    def forward(self, x: Tensor, mask: Tensor, picture: Memory) -> Tensor:
-        """x [B, T, width], mask [B, T] -> [B, T, width]."""
-        y = self.norms[0](x)
-        x = x + self.dropout(self.own(y, self.own.remember(y), mask))
-        x = x + self.dropout(self.cross(self.norms[1](x), picture))
-        return x + self.dropout(self.down(F.gelu(self.up(self.norms[2](x)))))
+    characters: int = 3000  # that have a vector
+    word_width: int = 128  # of a word's vector
+    width: int = 256  # of the space where words and cells meet
+    hidden: int = 512
+    dropout: float = 0.3  # of a cell's channels
+    text_dropout: float = 0.1
 
 
 class Fusion(nn.Layer):
-    """Text states enriched with what they found in the picture, and whether the two belong together.
+    """Each character, with the word that it is part of, attends to the cells of an image's grid.
 
-    Captioning and question answering put their own heads on `forward`; re-ranking uses `match`.
+    `forward` gives what each found there; `match` how well that agrees with what was looked for: the re-ranker's logit.
     """
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__()
         self.config = config
-        normal = nn.initializer.Normal(0.0, 0.02)
-        self.grid = Linear(config.channels, config.width)
-        self.grid_norm = nn.LayerNorm(config.width)
-        self.places = self.create_parameter([1, config.cells, config.width], default_initializer=normal)
-        self.text = Linear(config.text_width, config.width)
-        self.first = self.create_parameter([1, 1, config.width], default_initializer=normal)
-        self.layers = nn.LayerList([FusionLayer(config) for _ in range(config.layers)])
-        self.norm = nn.LayerNorm(config.width)
-        self.head = Linear(config.width, 1)
+        width, hidden = config.width, config.hidden
+        normal = paddle.ParamAttr(initializer=nn.initializer.Normal(0.0, width**-0.5))
+        self.characters = nn.Embedding(config.characters, width, padding_idx=PAD, weight_attr=normal)
+        self.widen = Linear(config.word_width, width)
+        self.text, self.importance = Linear(2 * width, width), nn.Linear(2 * width, 1)
+        # Mean and deviation of the grid's channels over the training pictures.
+        self.register_buffer("centre", paddle.zeros([config.channels]))
+        self.register_buffer("spread", paddle.ones([config.channels]))
+        self.short = Linear(config.channels, width)
+        self.up, self.down = Linear(config.channels, hidden), Linear(hidden, width)
+        self.places = self.create_parameter([config.cells, width], default_initializer=nn.initializer.Constant(0.0))
+        self.dropout, self.text_dropout = Dropout(config.dropout), Dropout(config.text_dropout)
+        # Logarithms of what cosines are multiplied by: among cells, and as the answer.
+        self.sharpness = self.create_parameter([1], default_initializer=nn.initializer.Constant(2.3))
+        self.scale = self.create_parameter([1], default_initializer=nn.initializer.Constant(2.6))
 
-    def look(self, grid: Tensor) -> list[Memory]:
-        """grid [B, G, channels] -> what each layer reads; made once for a picture, however many texts follow."""
-        memory = self.grid_norm(self.grid(grid)) + self.places
-        return [layer.cross.remember(memory) for layer in self.layers]
+    def look(self, grid: Tensor) -> Tensor:
+        """grid [B, G, channels] -> unit vectors [B, G, width]; made once for a picture, however many texts follow."""
+        x = self.dropout((grid - self.centre) / self.spread)
+        return F.normalize(self.short(x) + self.down(self.dropout(F.gelu(self.up(x)))) + self.places, axis=-1)
 
-    def forward(self, picture: list[Memory], states: Tensor, mask: Tensor) -> Tensor:
-        """What `look` returned, states [B, T, text_width], mask [B, T] -> [B, 1 + T, width]; row 0 sums all up."""
-        words = self.text(states)
-        x = paddle.concat([words[:, :1] * 0 + self.first, words], 1)
-        mask = paddle.concat([mask[:, :1] * 0 + 1, mask], 1)
-        for layer, memory in zip(self.layers, picture, strict=True):
-            x = layer(x, mask, memory)
-        return self.norm(x)
+    def read(self, characters: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Characters int64 [...], vectors of their words [..., word_width] -> unit vectors [..., width], weights [...].
 
-    def match(self, picture: list[Memory], states: Tensor, mask: Tensor) -> Tensor:
-        """The same inputs -> logits [B] that picture and text belong together."""
-        return self.head(self(picture, states, mask)[:, 0]).squeeze(-1)
+        The weights are logits of how much each counts among the others of its text.
+        """
+        x = self.text_dropout(paddle.concat([self.characters(characters), self.widen(words)], -1))
+        return F.normalize(self.text(x), axis=-1), self.importance(x).squeeze(-1)
+
+    def forward(self, picture: Tensor, tokens: Tensor) -> Tensor:
+        """What `look` made [B, G, width] and `read` [B, T, width] -> what each token found [B, T, width]."""
+        cosines = paddle.matmul(tokens, picture, transpose_y=True)
+        return paddle.matmul(F.softmax(cosines * self.sharpness.exp(), -1), picture)
+
+    def match(self, picture: Tensor, characters: Tensor, words: Tensor) -> Tensor:
+        """What `look` made [B, G, width], and what `read` takes, [B, T] -> logits [B] that the two belong together."""
+        tokens, weights = self.read(characters, words)
+        agreement = (self(picture, tokens) * tokens).sum(-1)
+        return (self.shares(weights, characters) * agreement).sum(-1) * self.factor()
+
+    def compare(self, picture: Tensor, tokens: Tensor) -> Tensor:
+        """Pictures [B, G, width], any tokens [U, width] -> how well each token agrees with what it finds [U, B].
+
+        `match` from these is `factor` times the sum over a text's tokens, weighted by `shares`.
+        """
+        cosines = paddle.matmul(tokens, picture.flatten(0, 1), transpose_y=True).reshape([0, *picture.shape[:2]])
+        return (F.softmax(cosines * self.sharpness.exp(), -1) * cosines).sum(-1)
+
+    def shares(self, weights: Tensor, characters: Tensor) -> Tensor:
+        """Weights of `read` and characters, [..., T] each -> shares that add up to one; padding has none."""
+        return F.softmax(weights + (characters == PAD).astype("float32") * _MASKED, -1)
+
+    def factor(self) -> Tensor:
+        """[1]: a logit is that many times a mean cosine."""
+        return self.scale.clip(max=_STEEPEST).exp()

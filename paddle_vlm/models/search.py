@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import paddle
 from paddle import Tensor, nn
 
 from paddle_vlm.config import build_config
@@ -29,22 +30,35 @@ class SearchConfig:
     cosine: Calibration = field(default_factory=Calibration)  # of the dual encoder's cosines
     reranked: Calibration = field(default_factory=Calibration)  # of `SearchModel.rerank`'s scores
     rerank_weight: float = 1.0  # of the fusion's logit beside the dual encoder's
+    bank: int = 0  # texts that tell how readily a picture is found, whatever is looked for
+    bank_weight: float = 0.0  # of that, which `rerank` takes away
 
 
 class SearchNetwork(nn.Layer):
-    """Both networks; the fusion reads the text states and the image grid of the dual encoder."""
+    """Both networks; the fusion reads the word vectors and the image grid of the dual encoder."""
 
     def __init__(self, config: SearchConfig) -> None:
         super().__init__()
         self.config = config
         self.dual = DualEncoder(config.dual)
         self.fusion = Fusion(config.fusion)
+        self.register_buffer("bank", paddle.zeros([max(1, config.bank), config.dual.dim]))
 
-    def rerank(self, grid: Tensor, characters: Tensor, words: Tensor, cosines: Tensor) -> Tensor:
-        """grid [B, G, channels], characters and words int64 [B, T], cosines [B] -> scores [B], higher is better."""
-        states, _, mask = self.dual.text.states(characters, words)
-        logits = self.fusion.match(self.fusion.look(grid), states, mask)
-        return cosines * self.dual.scale.exp() + self.config.rerank_weight * logits
+    def readiness(self, images: Tensor) -> Tensor:
+        """Unit vectors [B, dim] -> [B]: log of the mean exponential of the dual encoder's logits with the bank's texts.
+
+        Some pictures are close to any text; taking this away corrects for it (querybank normalisation, Bogolin et al.
+        2022).
+        """
+        logits = self.dual.similarity(images, self.bank)
+        return paddle.logsumexp(logits, 0) - math.log(self.bank.shape[0])
+
+    def rerank(self, grid: Tensor, images: Tensor, characters: Tensor, words: Tensor, cosines: Tensor) -> Tensor:
+        """Of B pictures and texts: grid [B, G, channels], unit vectors [B, dim], characters and words int64 [B, T], and
+        cosines [B] -> scores [B], higher is better."""
+        logits = self.fusion.match(self.fusion.look(grid), characters, self.dual.text.words(words))
+        found = cosines * self.dual.scale.exp() - self.config.bank_weight * self.readiness(images)
+        return found + self.config.rerank_weight * logits
 
     def save(self, folder: Path, half: bool = True) -> None:
         """config.json and model.safetensors, in fp16 unless `half` is False. Raises OutputError."""
@@ -62,9 +76,12 @@ class SearchNetwork(nn.Layer):
 
 
 def fitting(fusion: FusionConfig, dual: DualEncoder) -> FusionConfig:
-    """`fusion` with the sizes that follow from the dual encoder whose states and grid it reads."""
-    side = math.ceil(dual.config.size / 32)
-    return dataclasses.replace(fusion, channels=dual.trunk.channels, cells=side * side, text_width=dual.config.width)
+    """`fusion` with the sizes that follow from the dual encoder whose words and grid it reads."""
+    config, side = dual.config, math.ceil(dual.config.size / 32)
+    return dataclasses.replace(
+        fusion, channels=dual.trunk.channels, cells=side * side,
+        characters=config.characters, word_width=config.word_width,
+    )  # fmt: skip
 
 
 def read_config(folder: Path) -> SearchConfig:

@@ -24,7 +24,7 @@ _CALIBRATION = Calibration(30.0, -12.0)
 
 
 class ClipSearchModel(SearchModel):
-    """Chinese-CLIP has no re-ranker: `rerank` gives the cosines themselves, and the probabilities are a rough guide."""
+    """Chinese-CLIP has no re-ranker: `rerank_grids` gives the cosines, and the probabilities are a rough guide."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         clip = read_config(folder)

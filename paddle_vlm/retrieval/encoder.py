@@ -105,17 +105,16 @@ class SearchModel:
         return vectors
 
     def rerank(self, query: str, images: Sequence[np.ndarray]) -> np.ndarray:
-        """A second, closer look at a few pictures -> scores float32 [N], higher is better (see `calibrate`)."""
-        vectors, grids = self.look(images)
-        return self.rerank_grids(query, vectors, grids)
+        """A second, closer look at a few pictures and their mirror images -> scores float32 [N] (see `calibrate`)."""
+        return np.mean([self.rerank_grids(query, *self.look(seen)) for seen in (images, mirrored(images))], 0)
 
     def rerank_grids(self, query: str, vectors: np.ndarray, grids: np.ndarray) -> np.ndarray:
-        """The same for what `look` returned."""
+        """Scores float32 [N], higher is better, for what `look` returned."""
         if not len(vectors):
             return np.zeros(0, np.float32)
         cosines = vectors @ self.encode_texts([query])[0]
         characters, words = (np.repeat(part, len(vectors), 0) for part in self._numbers([query]))
-        return self._predictor("fusion").run(grids, characters, words, cosines)[0]
+        return self._predictor("fusion").run(grids, vectors, characters, words, cosines)[0]
 
     def calibrate(self, scores: np.ndarray | float, reranked: bool = False) -> np.ndarray:
         """Cosines (or `rerank`'s scores) -> the probability that the match is right."""
@@ -131,6 +130,11 @@ def squared(image: np.ndarray, size: int) -> np.ndarray:
     """uint8 RGB [H, W, 3] -> [size, size, 3]: squeezed, not cut, as the photos of the training were."""
     smaller = image.shape[0] * image.shape[1] > size * size
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+
+
+def mirrored(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Left and right exchanged; the second look is the mean over each picture and this."""
+    return [image[:, ::-1] for image in images]
 
 
 def fingerprint(folder: Path) -> str:
@@ -161,8 +165,8 @@ class _FusionPart(nn.Layer):
         super().__init__()
         self.model = model
 
-    def forward(self, grid: Tensor, characters: Tensor, words: Tensor, cosines: Tensor) -> Tensor:
-        return self.model.rerank(grid, characters, words, cosines)
+    def forward(self, grid: Tensor, images: Tensor, characters: Tensor, words: Tensor, cosines: Tensor) -> Tensor:
+        return self.model.rerank(grid, images, characters, words, cosines)
 
 
 def programs(model: SearchNetwork) -> dict[str, Program]:
@@ -171,11 +175,12 @@ def programs(model: SearchNetwork) -> dict[str, Program]:
     tokens = [InputSpec([None, None], "int64", name) for name in ("characters", "words")]
     pixels = InputSpec([None, size, size, 3], "uint8", "pixels")
     grid = InputSpec([None, fusion.cells, fusion.channels], "float32", "grid")
+    images = InputSpec([None, model.config.dual.dim], "float32", "images")
     cosines = InputSpec([None], "float32", "cosines")
     return {
         "image": Program(_ImagePart(model), [pixels], ("vectors", "grid")),
         "text": Program(model.dual.text, tokens, ("vectors",)),
-        "fusion": Program(_FusionPart(model), [grid, *tokens, cosines], ("scores",)),
+        "fusion": Program(_FusionPart(model), [grid, images, *tokens, cosines], ("scores",)),
     }
 
 

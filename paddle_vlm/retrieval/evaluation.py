@@ -9,7 +9,7 @@ from paddle_vlm.data import emoji
 from paddle_vlm.data.captions import CaptionSet
 from paddle_vlm.errors import BadData
 from paddle_vlm.models.calibration import expected_calibration_error, fit_platt
-from paddle_vlm.retrieval.encoder import SearchModel
+from paddle_vlm.retrieval.encoder import SearchModel, mirrored
 from paddle_vlm.training.retrieval_metrics import recalls
 
 SHORTLIST = 10  # candidates of a query that are looked at again, and whose probabilities are judged
@@ -21,13 +21,16 @@ def evaluate(
     """Figures in percent, but `ece` (0..1); without `rerank` those of the second look are left out.
 
     t2i_r1, t2i_r5, t2i_r10, i2t_r1: the dual encoder's recalls; t2i_r1_reranked: after the second look at each query's
-    first ten; ece: expected calibration error of the probabilities of these, fitted on every other photo and measured
-    on the rest, and the other way round; ece_shipped: of the probabilities that the model comes with.
+    first ten, the same as t2i_r1 where the model has no second look; ece: expected calibration error of the
+    probabilities of these, fitted on every other photo and measured on the rest, and the other way round; ece_shipped:
+    of the probabilities that the model comes with.
     Raises BadData.
     """
     data = CaptionSet(folder, split)
     count = min(limit or len(data), len(data))
-    vectors, grids = _look(model, data, count)
+    again = rerank and model.looks_again
+    looks = _look(model, data, count, again)
+    vectors = looks[0][0]
     captions = [photo.texts([kind]) for photo in data.photos[:count]]
     each = min(map(len, captions))
     if not each:
@@ -41,8 +44,10 @@ def evaluate(
     found: dict[str, float] = dict(recalls(cosines))
     found["ece"] = cross_fitted_error(best, right, own % 2 == 0)
     found["ece_shipped"] = expected_calibration_error(model.calibrate(best), right)
-    if rerank:
-        scores = _second_look(model, texts, short, vectors, grids)
+    if rerank and not again:
+        found["t2i_r1_reranked"], found["ece_reranked"] = found["t2i_r1"], found["ece"]
+    if again:
+        scores = _second_look(model, texts, short, looks)
         found["t2i_r1_reranked"] = float(right[np.arange(len(texts)), scores.argmax(1)].mean() * 100)
         found["ece_reranked"] = cross_fitted_error(scores, right, own % 2 == 0)
     return {name: round(value, 4) for name, value in found.items()} | {"photos": count, "captions": len(texts)}
@@ -51,14 +56,21 @@ def evaluate(
 def evaluate_emoji(model: SearchModel, font: Path = emoji.FONT, names: int = 1000, seed: int = 0) -> dict[str, float]:
     """Percentage of names whose emoji is the first, or among the first five, of that many drawings of Noto's.
 
-    No training sees that style. Raises MissingDependency when the font is not there.
+    The same after the second look, where the model takes one. No training sees that style.
+    Raises MissingDependency when the font is not there.
     """
     drawn = emoji.load_emoji("noto", model.size, font)
     chosen = np.random.default_rng(seed).permutation(len(drawn))[:names]
-    vectors = model.encode_images([drawn.images[i] for i in chosen])
-    scores = model.encode_texts([drawn.emoji[i].name_zh for i in chosen]) @ vectors.T
-    rank = (scores > np.diag(scores)[:, None]).sum(1)
-    return {f"emoji_noto_r{k}": round(float((rank < k).mean() * 100), 2) for k in (1, 5)} | {"emoji": len(chosen)}
+    images, texts = [drawn.images[i] for i in chosen], [drawn.emoji[i].name_zh for i in chosen]
+    looks = [model.look(images)]
+    scores = model.encode_texts(texts) @ looks[0][0].T
+    short, own = np.argsort(-scores, 1)[:, :SHORTLIST], np.arange(len(texts))[:, None]
+    found = {f"emoji_noto_r{k}": (short[:, :k] == own).any(1).mean() * 100 for k in (1, 5)}
+    if model.looks_again:
+        looks.append(model.look(mirrored(images)))
+        again = np.take_along_axis(short, np.argsort(-_second_look(model, texts, short, looks), 1), 1)
+        found |= {f"emoji_noto_r{k}_reranked": (again[:, :k] == own).any(1).mean() * 100 for k in (1, 5)}
+    return {name: round(float(value), 2) for name, value in found.items()} | {"emoji": len(chosen)}
 
 
 def cross_fitted_error(scores: np.ndarray, right: np.ndarray, even: np.ndarray) -> float:
@@ -70,26 +82,33 @@ def cross_fitted_error(scores: np.ndarray, right: np.ndarray, even: np.ndarray) 
     return float(np.mean(errors))
 
 
-def _second_look(
-    model: SearchModel, texts: list[str], short: np.ndarray, vectors: np.ndarray, grids: np.ndarray
-) -> np.ndarray:
-    """The re-ranker's scores [N, k] of each text's shortlist [N, k]."""
+Look = tuple[np.ndarray, np.ndarray]  # vectors and grids of all photos
+
+
+def _second_look(model: SearchModel, texts: list[str], short: np.ndarray, looks: list[Look]) -> np.ndarray:
+    """What `SearchModel.rerank` makes of each text's shortlist [N, k], from `looks`: scores [N, k]."""
     rows = zip(tqdm(texts, desc="重排", unit="条", leave=False, disable=None), short, strict=True)
-    return np.stack([model.rerank_grids(text, vectors[row], grids[row]) for text, row in rows])
+    return np.stack(
+        [
+            np.mean([model.rerank_grids(text, vectors[row], grids[row]) for vectors, grids in looks], 0)
+            for text, row in rows
+        ]
+    )
 
 
-def _look(model: SearchModel, data: CaptionSet, count: int, batch: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors and grids of the first `count` photos, in their order."""
-    vectors: dict[int, np.ndarray] = {}
-    grids: dict[int, np.ndarray] = {}
+def _look(model: SearchModel, data: CaptionSet, count: int, twice: bool, batch: int = 64) -> list[Look]:
+    """Of the first `count` photos, in their order; `twice`: then of their mirror images."""
+    found: list[dict[int, Look]] = [{} for _ in range(1 + twice)]
     waiting: list[tuple[int, np.ndarray]] = []
 
     def flush() -> None:
-        if waiting:
-            found = model.look([rgb for _, rgb in waiting])
-            for (number, _), vector, grid in zip(waiting, *found, strict=True):
-                vectors[number], grids[number] = vector, grid
-            waiting.clear()
+        if not waiting:
+            return
+        images = [rgb for _, rgb in waiting]
+        for seen, side in zip((images, mirrored(images)), found, strict=False):
+            for (number, _), vector, grid in zip(waiting, *model.look(seen), strict=True):
+                side[number] = vector, grid
+        waiting.clear()
 
     for number, rgb in tqdm(data.pixels(), total=len(data), desc="图片", unit="张", leave=False, disable=None):
         if number < count:
@@ -98,4 +117,4 @@ def _look(model: SearchModel, data: CaptionSet, count: int, batch: int = 64) -> 
             flush()
     flush()
     order = range(count)
-    return np.stack([vectors[number] for number in order]), np.stack([grids[number] for number in order])
+    return [(np.stack([side[n][0] for n in order]), np.stack([side[n][1] for n in order])) for side in found]

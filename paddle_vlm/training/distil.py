@@ -161,7 +161,7 @@ def run(config: Config, folder: Path) -> FitResult:
     if distributed.is_first():
         load_weights(student.text, result.weights)
         student.eval()
-        settings = dataclasses.replace(teacher.config, dual=student.config, rerank_weight=0.0)
+        settings = dataclasses.replace(teacher.config, dual=student.config, rerank_weight=0.0, bank=0, bank_weight=0.0)
         network = SearchNetwork(settings)
         network.dual, network.fusion = student, teacher.fusion
         network.save(folder / "model")

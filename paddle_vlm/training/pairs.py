@@ -64,6 +64,18 @@ class Pairs:
     drawn: dict[str, np.ndarray]  # style -> number of each drawing's name
     names: Texts | None
 
+    def draw(self, part: str, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """At most `count` different emoji, each in one of the styles that have it: their names' numbers, and `part` of
+        their `Features`."""
+        styles = list(self.drawn)
+        picked: dict[int, np.ndarray] = {}
+        for _ in range(count):
+            style = styles[rng.integers(len(styles))]
+            row = int(rng.integers(len(self.drawn[style])))
+            views = getattr(self.drawings[style], part)
+            picked[int(self.drawn[style][row])] = views[rng.integers(len(views))][row]
+        return np.array(list(picked)), np.stack(list(picked.values()))
+
 
 def make_vocabulary(config: PairsConfig) -> CaptionVocabulary:
     """Of the captions, and of the emoji's names where they are asked for. Raises BadData."""
@@ -93,6 +105,16 @@ def forget(tokens: Tokens, share: float, rng: np.random.Generator) -> Tokens:
         np.where(hide[0] & (characters > 0), UNKNOWN, characters),
         np.where(hide[1] & (words > 0), UNKNOWN, words),
     )
+
+
+def joined(one: Tokens, other: Tokens) -> Tokens:
+    """The texts of both, padded to one length."""
+    longest = max(one[0].shape[1], other[0].shape[1])
+    characters, words = (
+        np.concatenate([np.pad(part, ((0, 0), (0, longest - part.shape[1]))) for part in both])
+        for both in zip(one, other, strict=True)
+    )
+    return characters, words
 
 
 def look_alikes(pairs: Pairs, count: int = 20) -> np.ndarray:

@@ -29,6 +29,7 @@ from paddle_vlm.training.pairs import (
     PairsConfig,
     Tokens,
     forget,
+    joined,
     load_pairs,
     look_alikes,
     make_vocabulary,
@@ -78,7 +79,7 @@ class SearchTask:
         if config.start is None:
             _standardize(model, pairs)
         for name, parameter in model.trunk.named_parameters():
-            parameter.stop_gradient = not (config.learn.tune and _is_top(name, len(model.trunk.blocks)))
+            parameter.stop_gradient = not (config.learn.tune and is_top(name, len(model.trunk.blocks)))
         self.close = look_alikes(pairs) if config.learn.hard_negatives else None
 
     @property
@@ -118,9 +119,9 @@ class SearchTask:
             captions = kinds[number % len(kinds)]  # one kind a batch: their lengths differ
             texts = captions.take(photos, rng.integers(0, captions.characters.shape[1], len(photos)))
             if self.pairs.names is not None:
-                drawings, names = self._drawings(part, rng)
+                numbers, drawings = self.pairs.draw(part, learn.emoji_batch, rng)
                 images = np.concatenate([images, drawings])
-                texts = _joined(texts, names)
+                texts = joined(texts, self.pairs.names.take(numbers, np.zeros(len(numbers), int)))
             yield {"images": images.astype(np.float32), "texts": forget(texts, learn.forget, rng)}
 
     def _chosen(self, epoch: int) -> Iterator[np.ndarray]:
@@ -129,20 +130,6 @@ class SearchTask:
         if self.close is None:
             return plain
         return with_look_alikes(plain, self.close, self.config.learn.hard_negatives, [train.seed, epoch])
-
-    def _drawings(self, part: str, rng: np.random.Generator) -> tuple[np.ndarray, Tokens]:
-        """Different emoji, each in one of the styles that have it."""
-        if self.pairs.names is None:
-            raise ValueError("these pairs hold no emoji")
-        styles = list(self.pairs.drawn)
-        picked: dict[int, np.ndarray] = {}
-        for _ in range(self.config.learn.emoji_batch):
-            style = styles[rng.integers(len(styles))]
-            row = int(rng.integers(len(self.pairs.drawn[style])))
-            views = getattr(self.pairs.drawings[style], part)
-            picked[int(self.pairs.drawn[style][row])] = views[rng.integers(len(views))][row]
-        numbers = np.array(list(picked))
-        return np.stack(list(picked.values())), self.pairs.names.take(numbers, np.zeros(len(numbers), int))
 
     def _images(self, features: np.ndarray) -> Tensor:
         x = paddle.to_tensor(features)
@@ -291,15 +278,7 @@ def _fix_words(model: DualEncoder, vocabulary: CaptionVocabulary, vectors: dict[
     model.text.words.weight.stop_gradient = True
 
 
-def _is_top(name: str, blocks: int) -> bool:
+def is_top(name: str, blocks: int) -> bool:
+    """Whether fine-tuning changes this parameter of an image network of so many blocks."""
     part, _, rest = name.partition(".")
     return part == "head" or (part == "blocks" and int(rest.partition(".")[0]) >= blocks - TUNABLE)
-
-
-def _joined(one: Tokens, other: Tokens) -> Tokens:
-    longest = max(one[0].shape[1], other[0].shape[1])
-    characters, words = (
-        np.concatenate([np.pad(part, ((0, 0), (0, longest - part.shape[1]))) for part in both])
-        for both in zip(one, other, strict=True)
-    )
-    return characters, words

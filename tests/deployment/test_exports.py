@@ -44,7 +44,7 @@ def search_model(folder: Path, text: str) -> None:
     dual = DualEncoderConfig(
         image="lite0", size=64, text=text, characters=20, words=20, word_width=8, width=16, hidden=16, dim=12
     )
-    fusion = FusionConfig(channels=320, cells=4, text_width=16, width=16, heads=2, layers=2)
+    fusion = FusionConfig(320, 4, dual.characters, dual.word_width, width=16, hidden=16)
     SearchNetwork(SearchConfig(dual, fusion)).save(folder)
     CaptionVocabulary([*"红苹果绿草地蓝天"], ["苹果", "草地"]).save(folder)
 

@@ -12,7 +12,7 @@ from paddle_vlm.inference.predictor import Predictor
 from paddle_vlm.models.dual_encoder import DualEncoderConfig
 from paddle_vlm.models.fusion import FusionConfig
 from paddle_vlm.models.search import SearchConfig, SearchNetwork
-from paddle_vlm.retrieval.encoder import SearchModel, export_parts, squared
+from paddle_vlm.retrieval.encoder import SearchModel, export_parts, mirrored, squared
 from paddle_vlm.text.caption_vocabulary import CaptionVocabulary
 
 CLIP = Path(__file__).parent.parent / "models/data/chinese_clip"
@@ -31,7 +31,7 @@ def make_model(target: Path, text: str) -> Path:
         image="lite0", size=64, characters=len(vocabulary.characters) + 2, words=len(vocabulary.words) + 2,
         word_width=8, width=16, hidden=16, dim=12, text=text,
     )  # fmt: skip
-    fusion = FusionConfig(channels=320, cells=4, text_width=16, width=16, heads=2, layers=1)
+    fusion = FusionConfig(320, 4, dual.characters, dual.word_width, width=16, hidden=16)
     SearchNetwork(SearchConfig(dual, fusion)).save(target)
     vocabulary.save(target)
     return target
@@ -55,8 +55,16 @@ def test_the_exported_programs_answer_as_the_network_does(folder, monkeypatch):
         np.testing.assert_allclose(model.encode_texts(["红苹果"]), network.dual.text(*tokens).numpy(), atol=1e-4)
         cosines = paddle.to_tensor(vectors[:2] @ model.encode_texts(["红苹果"])[0])
         many = [token.expand([2, -1]) for token in tokens]
-        scores = network.rerank(paddle.to_tensor(grids[:2]), *many, cosines).numpy()
-    np.testing.assert_allclose(model.rerank("红苹果", images[:2]), scores, atol=1e-3)
+        seen = (paddle.to_tensor(grids[:2]), paddle.to_tensor(vectors[:2]))
+        scores = network.rerank(*seen, *many, cosines).numpy()
+    np.testing.assert_allclose(model.rerank_grids("红苹果", vectors[:2], grids[:2]), scores, atol=1e-3)
+
+
+def test_the_second_look_takes_a_picture_for_its_mirror_image(folder):
+    model, images = SearchModel.load(folder), pictures(2)
+    scores = model.rerank("红苹果", images)
+    assert abs(scores[0] - scores[1]) > 1e-4
+    np.testing.assert_allclose(model.rerank("红苹果", mirrored(images)), scores, atol=1e-5)
 
 
 def test_bfloat16_turns_vectors_only_a_little(folder, monkeypatch):
@@ -125,7 +133,8 @@ def test_a_chinese_clip_folder_has_the_same_interface():
     vectors, texts = model.encode_images(pictures(9)), model.encode_texts(["红苹果", "一只小狗"])
     assert vectors.shape == (9, model.dim)
     np.testing.assert_allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-4)
-    np.testing.assert_allclose(model.rerank("红苹果", pictures(3)), vectors[:3] @ texts[0], atol=1e-4)
+    looked = model.rerank_grids("红苹果", *model.look(pictures(3)))
+    np.testing.assert_allclose(looked, vectors[:3] @ texts[0], atol=1e-4)
     assert 0 < model.calibrate(0.4) < 1
     with np.load(CLIP / "outputs.npz") as reference:
         found = model._predictor("text").run(reference["pieces"])[0]

@@ -14,7 +14,7 @@ from paddle_vlm.retrieval.evaluation import cross_fitted_error, evaluate
 class Oracle:
     """Knows each picture by its brightness and each text by the number in it; the second look corrects `mistaken`."""
 
-    size, dim = 8, 12
+    size, dim, looks_again = 8, 12, True
 
     def __init__(self, mistaken: int) -> None:
         self.mistaken = mistaken
@@ -71,6 +71,13 @@ def test_a_limit_takes_the_first_lines_and_the_second_look_can_be_left_out(pictu
     found = evaluate(Oracle(mistaken=0), pictures, "val", limit=4, rerank=False)
     assert found["photos"] == 4
     assert "t2i_r1_reranked" not in found
+
+
+def test_without_a_second_look_nothing_is_reranked(pictures):
+    model = Oracle(mistaken=3)
+    model.looks_again = False
+    found = evaluate(model, pictures, "val")
+    assert found["t2i_r1_reranked"] == found["t2i_r1"] == 75.0
 
 
 def test_captions_of_a_kind_that_is_not_there_are_refused(pictures):

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import tarfile
@@ -97,14 +98,18 @@ def test_the_image_network_stays_as_it_was_unless_it_is_tuned(trained, shapes, t
     assert "stem.conv.weight" not in trainable
 
 
-def test_matching_learns_to_tell_look_alikes_apart_and_fits_probabilities(trained, shapes):
+def test_matching_learns_and_fits_probabilities(trained, shapes):
     folder = trained.parent / "matching"
     overrides = {
-        "start": trained, "train.epochs": 2, "train.batch_size": 12, "train.lr": 0.003, "fusion.width": 32,
-        "fusion.layers": 1, "train.monitor": "t2i_r1_reranked", "learn.group": 4, "learn.neighbours": 8,
+        "start": trained, "train.epochs": 12, "train.batch_size": 12, "train.lr": 0.01, "fusion.width": 32,
+        "fusion.hidden": 32, "train.monitor": "t2i_r1_reranked", "train.eval_every": 12, "learn.captions": 2,
+        "learn.bank": 9,
     }  # fmt: skip
     config = configuration(matching.Config, shapes, trained.parent / "features", **overrides)
     matching.run(config, folder)
+    rows = (folder / "log.csv").read_text(encoding="utf-8").splitlines()
+    losses = [float(row.split(",")[rows[0].split(",").index("train_loss")]) for row in rows[1:]]
+    assert losses[-1] < 0.8 * losses[0]
     model = SearchModel.load(folder / "model")
     pictures = [draw(COLOURS["红色"], 0, np.random.default_rng(n)) for n in range(3)]
     scores = model.rerank("红色圆", pictures)
@@ -113,6 +118,22 @@ def test_matching_learns_to_tell_look_alikes_apart_and_fits_probabilities(traine
     likely = model.calibrate(scores, reranked=True)
     assert ((likely > 0) & (likely < 1)).all()
     assert (np.argsort(likely) == np.argsort(scores)).all()
+
+
+def test_matching_can_tune_the_image_network_and_leaves_the_text_encoder(trained, shapes):
+    folder = trained.parent / "matching_tuned"
+    overrides = {
+        "start": trained, "train.epochs": 1, "train.batch_size": 12, "train.lr": 0.003, "fusion.width": 32,
+        "fusion.hidden": 32, "train.monitor": "t2i_r1_reranked", "learn.captions": 2, "learn.tune": "true",
+        "learn.bank": 0,
+    }  # fmt: skip
+    matching.run(configuration(matching.Config, shapes, trained.parent / "features", **overrides), folder)
+    before, after = (search.SearchNetwork.load(run / "model").dual for run in (trained, folder))
+    assert (before.text.head.weight == after.text.head.weight).all()
+    assert (before.trunk.stem.conv.weight == after.trunk.stem.conv.weight).all()
+    assert (before.trunk.head.norm._mean == after.trunk.head.norm._mean).all()
+    assert (before.trunk.head.conv.weight != after.trunk.head.conv.weight).any()
+    assert (before.image_head.short.weight != after.image_head.short.weight).any()
 
 
 def test_another_text_encoder_learns_the_vectors_of_the_first(trained, shapes, tmp_path):
@@ -137,10 +158,31 @@ def test_more_captions_cannot_be_held_out_than_there_are(trained, shapes):
         distil.gather(config, distil.CaptionVocabulary.load(trained / "model"), 0)
 
 
-def test_every_caption_meets_every_photo_of_its_group_once():
-    photo, text = matching.pairings(8, 4)
-    assert len(set(zip(photo.tolist(), text.tolist(), strict=True))) == 32
-    assert (photo // 4 == text // 4).all()
+def test_the_bank_holds_training_captions_and_the_drawings_names(trained, shapes):
+    config = configuration(search.Config, shapes, trained.parent / "features")
+    model = search.SearchNetwork.load(trained / "model").dual
+    pairs = _pairs(config, model, trained)
+    named = dataclasses.replace(pairs, names=matching.Texts(np.full((7, 1, 2), 3), np.full((7, 1, 2), 4)))
+    own = search.embed_texts(model.text, pairs.texts["zh"].all_of(pairs.train))
+    bank = matching.make_bank(model.text, named, 5, 0)
+    assert bank.shape == (12, 32)
+    assert np.allclose((bank[:5] @ own.T).max(1), 1, atol=1e-4)
+    np.testing.assert_allclose(bank[5:], bank[5:6].repeat(7, 0), atol=1e-5)
+    assert len(matching.make_bank(model.text, named, 0, 0)) == 0
+
+
+def test_different_tokens_can_be_put_back_where_they_were():
+    characters, words = np.array([[3, 4, 0], [4, 3, 4]]), np.array([[7, 7, 0], [7, 8, 7]])
+    one, other, places = matching.distinct((characters, words))
+    assert len(one) == len(set(zip(one.tolist(), other.tolist(), strict=True))) == 4
+    assert (one[places] == characters).all() and (other[places] == words).all()
+
+
+def test_captions_of_two_kinds_become_those_of_one():
+    kinds = [matching.Texts(np.full((2, 1, 3), 5), np.full((2, 1, 3), 6)), matching.Texts(*np.ones((2, 2, 2, 4), int))]
+    together = matching.pooled(kinds)
+    assert together.characters.shape == together.words.shape == (2, 3, 4)
+    assert together.characters[0].tolist() == [[5, 5, 5, 0], [1, 1, 1, 1], [1, 1, 1, 1]]
 
 
 def test_equal_captions_are_not_pushed_apart(trained):
