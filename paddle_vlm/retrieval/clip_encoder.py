@@ -58,8 +58,8 @@ class ClipSearchModel(SearchModel):
         return np.concatenate(vectors)
 
     def rerank_grids(self, query: str, vectors: np.ndarray, grids: np.ndarray) -> np.ndarray:
-        """Cosines of the query with what `look` returned."""
-        return vectors @ self.encode_texts([query])[0]
+        """Cosines of the query with what `look_twice` returned, the mean of both looks."""
+        return (vectors @ self.encode_texts([query])[0]).mean(0)
 
     def calibrate(self, scores: np.ndarray | float, reranked: bool = False) -> np.ndarray:
         """Cosines -> roughly the probability that the match is right."""

@@ -83,7 +83,7 @@ class SearchModel:
         return self.look(images)[0]
 
     def look(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 RGB [H, W, 3] each -> unit vectors [N, dim] and grids [N, cells, channels] for `rerank_grids`."""
+        """uint8 RGB [H, W, 3] each -> unit vectors [N, dim] and grids [N, cells, channels]."""
         vectors = [np.zeros((0, self.dim), np.float32)]
         grids = [np.zeros((0, self.config.fusion.cells, self.config.fusion.channels), np.float32)]
         for first in range(0, len(images), _BATCH):
@@ -92,6 +92,11 @@ class SearchModel:
             vectors.append(found[0])
             grids.append(found[1])
         return np.concatenate(vectors), np.concatenate(grids)
+
+    def look_twice(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """What `look` makes of pictures and of their mirror images, [2, N, ...] each, for `rerank_grids`."""
+        vectors, grids = self.look([*images, *(image[:, ::-1] for image in images)])
+        return tuple(part.reshape(2, len(images), *part.shape[1:]) for part in (vectors, grids))  # type: ignore[return-value]
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Chinese texts -> unit vectors float32 [N, dim]."""
@@ -106,15 +111,17 @@ class SearchModel:
 
     def rerank(self, query: str, images: Sequence[np.ndarray]) -> np.ndarray:
         """A second, closer look at a few pictures and their mirror images -> scores float32 [N] (see `calibrate`)."""
-        return np.mean([self.rerank_grids(query, *self.look(seen)) for seen in (images, mirrored(images))], 0)
+        return self.rerank_grids(query, *self.look_twice(images))
 
     def rerank_grids(self, query: str, vectors: np.ndarray, grids: np.ndarray) -> np.ndarray:
-        """Scores float32 [N], higher is better, for what `look` returned."""
-        if not len(vectors):
+        """Scores float32 [N], higher is better, for what `look_twice` returned."""
+        if not vectors.size:
             return np.zeros(0, np.float32)
-        cosines = vectors @ self.encode_texts([query])[0]
-        characters, words = (np.repeat(part, len(vectors), 0) for part in self._numbers([query]))
-        return self._predictor("fusion").run(grids, vectors, characters, words, cosines)[0]
+        flat = vectors.reshape(-1, self.dim)
+        cosines = flat @ self.encode_texts([query])[0]
+        characters, words = (np.repeat(part, len(flat), 0) for part in self._numbers([query]))
+        inputs = (grids.reshape(len(flat), *grids.shape[2:]), flat, characters, words, cosines)
+        return self._predictor("fusion").run(*inputs)[0].reshape(vectors.shape[:2]).mean(0)
 
     def calibrate(self, scores: np.ndarray | float, reranked: bool = False) -> np.ndarray:
         """Cosines (or `rerank`'s scores) -> the probability that the match is right."""
@@ -130,11 +137,6 @@ def squared(image: np.ndarray, size: int) -> np.ndarray:
     """uint8 RGB [H, W, 3] -> [size, size, 3]: squeezed, not cut, as the photos of the training were."""
     smaller = image.shape[0] * image.shape[1] > size * size
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
-
-
-def mirrored(images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Left and right exchanged; the second look is the mean over each picture and this."""
-    return [image[:, ::-1] for image in images]
 
 
 def fingerprint(folder: Path) -> str:

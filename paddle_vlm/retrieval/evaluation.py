@@ -9,7 +9,7 @@ from paddle_vlm.data import emoji
 from paddle_vlm.data.captions import CaptionSet
 from paddle_vlm.errors import BadData
 from paddle_vlm.models.calibration import expected_calibration_error, fit_platt
-from paddle_vlm.retrieval.encoder import SearchModel, mirrored
+from paddle_vlm.retrieval.encoder import SearchModel
 from paddle_vlm.training.retrieval_metrics import recalls
 
 SHORTLIST = 10  # candidates of a query that are looked at again, and whose probabilities are judged
@@ -29,14 +29,13 @@ def evaluate(
     data = CaptionSet(folder, split)
     count = min(limit or len(data), len(data))
     again = rerank and model.looks_again
-    looks = _look(model, data, count, again)
-    vectors = looks[0][0]
+    vectors, grids = _look(model, data, count, again)
     captions = [photo.texts([kind]) for photo in data.photos[:count]]
     each = min(map(len, captions))
     if not each:
         raise BadData(f"{folder}/{split}.jsonl 中有图片没有 {kind} 描述。请检查数据。")
     texts = [text for row in captions for text in row[:each]]
-    cosines = model.encode_texts(texts) @ vectors.T
+    cosines = model.encode_texts(texts) @ vectors[0].T
     own = np.repeat(np.arange(count), each)
     short = np.argsort(-cosines, 1)[:, : min(SHORTLIST, count)]
     right = short == own[:, None]
@@ -47,7 +46,7 @@ def evaluate(
     if rerank and not again:
         found["t2i_r1_reranked"], found["ece_reranked"] = found["t2i_r1"], found["ece"]
     if again:
-        scores = _second_look(model, texts, short, looks)
+        scores = _second_look(model, texts, short, vectors, grids)
         found["t2i_r1_reranked"] = float(right[np.arange(len(texts)), scores.argmax(1)].mean() * 100)
         found["ece_reranked"] = cross_fitted_error(scores, right, own % 2 == 0)
     return {name: round(value, 4) for name, value in found.items()} | {"photos": count, "captions": len(texts)}
@@ -62,13 +61,13 @@ def evaluate_emoji(model: SearchModel, font: Path = emoji.FONT, names: int = 100
     drawn = emoji.load_emoji("noto", model.size, font)
     chosen = np.random.default_rng(seed).permutation(len(drawn))[:names]
     images, texts = [drawn.images[i] for i in chosen], [drawn.emoji[i].name_zh for i in chosen]
-    looks = [model.look(images)]
-    scores = model.encode_texts(texts) @ looks[0][0].T
+    vectors, grids = model.look_twice(images)
+    scores = model.encode_texts(texts) @ vectors[0].T
     short, own = np.argsort(-scores, 1)[:, :SHORTLIST], np.arange(len(texts))[:, None]
     found = {f"emoji_noto_r{k}": (short[:, :k] == own).any(1).mean() * 100 for k in (1, 5)}
     if model.looks_again:
-        looks.append(model.look(mirrored(images)))
-        again = np.take_along_axis(short, np.argsort(-_second_look(model, texts, short, looks), 1), 1)
+        second = _second_look(model, texts, short, vectors, grids)
+        again = np.take_along_axis(short, np.argsort(-second, 1), 1)
         found |= {f"emoji_noto_r{k}_reranked": (again[:, :k] == own).any(1).mean() * 100 for k in (1, 5)}
     return {name: round(float(value), 2) for name, value in found.items()} | {"emoji": len(chosen)}
 
@@ -82,33 +81,29 @@ def cross_fitted_error(scores: np.ndarray, right: np.ndarray, even: np.ndarray) 
     return float(np.mean(errors))
 
 
-Look = tuple[np.ndarray, np.ndarray]  # vectors and grids of all photos
-
-
-def _second_look(model: SearchModel, texts: list[str], short: np.ndarray, looks: list[Look]) -> np.ndarray:
-    """What `SearchModel.rerank` makes of each text's shortlist [N, k], from `looks`: scores [N, k]."""
+def _second_look(
+    model: SearchModel, texts: list[str], short: np.ndarray, vectors: np.ndarray, grids: np.ndarray
+) -> np.ndarray:
+    """The re-ranker's scores [N, k] of each text's shortlist [N, k]."""
     rows = zip(tqdm(texts, desc="重排", unit="条", leave=False, disable=None), short, strict=True)
-    return np.stack(
-        [
-            np.mean([model.rerank_grids(text, vectors[row], grids[row]) for vectors, grids in looks], 0)
-            for text, row in rows
-        ]
-    )
+    return np.stack([model.rerank_grids(text, vectors[:, row], grids[:, row]) for text, row in rows])
 
 
-def _look(model: SearchModel, data: CaptionSet, count: int, twice: bool, batch: int = 64) -> list[Look]:
-    """Of the first `count` photos, in their order; `twice`: then of their mirror images."""
-    found: list[dict[int, Look]] = [{} for _ in range(1 + twice)]
+def _look(
+    model: SearchModel, data: CaptionSet, count: int, twice: bool, batch: int = 64
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and grids of the first `count` photos, in their order: of `look_twice`, or [1, N, ...] of `look`."""
+    vectors: dict[int, np.ndarray] = {}
+    grids: dict[int, np.ndarray] = {}
     waiting: list[tuple[int, np.ndarray]] = []
 
     def flush() -> None:
-        if not waiting:
-            return
-        images = [rgb for _, rgb in waiting]
-        for seen, side in zip((images, mirrored(images)), found, strict=False):
-            for (number, _), vector, grid in zip(waiting, *model.look(seen), strict=True):
-                side[number] = vector, grid
-        waiting.clear()
+        if waiting:
+            images = [rgb for _, rgb in waiting]
+            found = model.look_twice(images) if twice else tuple(part[None] for part in model.look(images))
+            for column, (number, _) in enumerate(waiting):
+                vectors[number], grids[number] = (part[:, column] for part in found)
+            waiting.clear()
 
     for number, rgb in tqdm(data.pixels(), total=len(data), desc="图片", unit="张", leave=False, disable=None):
         if number < count:
@@ -117,4 +112,4 @@ def _look(model: SearchModel, data: CaptionSet, count: int, twice: bool, batch: 
             flush()
     flush()
     order = range(count)
-    return [(np.stack([side[n][0] for n in order]), np.stack([side[n][1] for n in order])) for side in found]
+    return np.stack([vectors[number] for number in order], 1), np.stack([grids[number] for number in order], 1)

@@ -26,7 +26,7 @@ from paddle_vlm.training.config import TrainConfig
 from paddle_vlm.training.image_features import FLIPPED, WHOLE, FeatureStore
 from paddle_vlm.training.loop import FitResult, fit, prepare
 from paddle_vlm.training.pairs import Pairs, PairsConfig, Texts, Tokens, forget, joined, load_pairs
-from paddle_vlm.training.search import TUNABLE, embed_texts, is_top, shortlists, write_summary
+from paddle_vlm.training.search import TUNABLE, embed_texts, is_top, shortlists, standardize, write_summary
 
 _WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 _BANK_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
@@ -67,6 +67,8 @@ class MatchingTask:
         for name, parameter in model.dual.named_parameters():
             parameter.stop_gradient = not (self.tune and learns_along(name, len(model.dual.trunk.blocks)))
         self.captions = pooled(list(pairs.texts.values()))
+        self.asked = pairs.written.all_of(pairs.held)
+        self.asked_vectors = embed_texts(model.dual.text, self.asked)  # the text encoder does not change
         if self.tune:
             self.targets = _vectors(model.dual.text, self.captions)
             self.names = np.zeros((0, 1, 0)) if pairs.names is None else _vectors(model.dual.text, pairs.names)
@@ -103,17 +105,15 @@ class MatchingTask:
 
     def second_look(self, model: nn.Layer) -> "Looked":
         """At the photos closest to each caption of the held-out photos."""
-        held = self.pairs.held
-        tokens = self.pairs.texts[next(iter(self.pairs.texts))].all_of(held)
-        looks = [self._look(held, view) for view in (WHOLE, FLIPPED)]
-        best, short, right = shortlists(model.dual, self.pairs, looks[WHOLE][0])
-        cosines = embed_texts(model.dual.text, tokens) @ np.mean([vectors for vectors, _ in looks], 0).T
-        logits = np.mean([match_all(model, grids, tokens) for _, grids in looks], 0)
+        looks = [self._look(self.pairs.held, view) for view in (WHOLE, FLIPPED)]
+        cosines = np.stack([self.asked_vectors @ vectors.T for vectors, _ in looks])
+        short, right = shortlists(cosines[WHOLE])
+        logits = np.mean([match_all(model, grids, self.asked) for _, grids in looks], 0)
         scale = float(paddle.exp(model.dual.scale))
         readiness = np.mean([model.readiness(paddle.to_tensor(vectors)).numpy() for vectors, _ in looks], 0)
         return Looked(
-            best, scale * np.take_along_axis(cosines, short, 1), np.take_along_axis(logits, short, 1),
-            readiness[short], right,
+            np.take_along_axis(cosines[WHOLE], short, 1), scale * np.take_along_axis(cosines.mean(0), short, 1),
+            np.take_along_axis(logits, short, 1), readiness[short], right,
         )  # fmt: skip
 
     @paddle.no_grad()
@@ -247,7 +247,7 @@ def run(config: Config, folder: Path) -> FitResult:
 
 def make_bank(encoder: TextEncoder, pairs: Pairs, captions: int, seed: int) -> np.ndarray:
     """Vectors [n, dim] of some training captions that people wrote, and of the drawings' names; none of 0 captions."""
-    texts = pairs.texts[next(iter(pairs.texts))].all_of(pairs.train)
+    texts = pairs.written.all_of(pairs.train)
     rows = np.random.default_rng([seed, 3]).permutation(len(texts[0]))[:captions]
     some = (texts[0][rows], texts[1][rows])
     if captions and pairs.names is not None:
@@ -261,9 +261,7 @@ def begin(model: SearchNetwork, bank: np.ndarray, pairs: Pairs) -> None:
         assign({"bank": model.bank}, {"bank": bank})
     fusion, maps = model.fusion, pairs.photos.narrow[WHOLE]
     some = np.stack([maps[photo] for photo in pairs.train[:1000]]).astype(np.float32)
-    spread = some.std((0, 2, 3))
-    values = {"centre": some.mean((0, 2, 3)), "spread": spread + 0.01 * spread.mean() + 1e-8}
-    assign({"centre": fusion.centre, "spread": fusion.spread}, values)
+    standardize(fusion, some.transpose(0, 2, 3, 1).reshape(-1, some.shape[1]))
     table = model.dual.text.characters.weight
     if table.shape == fusion.characters.weight.shape:
         assign({"characters": fusion.characters.weight}, {"characters": table.numpy()})

@@ -64,6 +64,11 @@ class Pairs:
     drawn: dict[str, np.ndarray]  # style -> number of each drawing's name
     names: Texts | None
 
+    @property
+    def written(self) -> Texts:
+        """The captions that people wrote: those of the first kind."""
+        return next(iter(self.texts.values()))
+
     def draw(self, part: str, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """At most `count` different emoji, each in one of the styles that have it: their names' numbers, and `part` of
         their `Features`."""

@@ -77,7 +77,7 @@ class SearchTask:
     def __init__(self, config: Config, model: DualEncoder, pairs: Pairs) -> None:
         self.config, self.model, self.pairs = config, model, pairs
         if config.start is None:
-            _standardize(model, pairs)
+            standardize(model.image_head, np.asarray(pairs.photos.pooled[0][pairs.train], np.float32))
         for name, parameter in model.trunk.named_parameters():
             parameter.stop_gradient = not (config.learn.tune and is_top(name, len(model.trunk.blocks)))
         self.close = look_alikes(pairs) if config.learn.hard_negatives else None
@@ -100,9 +100,8 @@ class SearchTask:
     def evaluate(self, model: nn.Layer) -> dict[str, float]:
         """Retrieval among the photos that were held out, by the captions that people wrote."""
         held = self.pairs.held
-        kind = next(iter(self.pairs.texts))
         images = embed_images(model, self.pairs, held, self.config.learn.tune)
-        texts = embed_texts(model.text, self.pairs.texts[kind].all_of(held))
+        texts = embed_texts(model.text, self.pairs.written.all_of(held))
         found = recalls(texts @ images.T)
         return found | {"score": found["t2i_r1"] + found["t2i_r10"] / 4 + found["i2t_r1"] / 2}
 
@@ -218,25 +217,21 @@ def run(config: Config, folder: Path) -> FitResult:
 
 def _untaught(model: DualEncoder, pairs: Pairs, tuned: bool) -> SearchConfig:
     """Settings of a search model whose fusion has not learnt yet: it has no say, and the cosines are calibrated."""
-    best, _, right = shortlists(model, pairs, embed_images(model, pairs, pairs.held, tuned))
+    texts = embed_texts(model.text, pairs.written.all_of(pairs.held))
+    cosines = texts @ embed_images(model, pairs, pairs.held, tuned).T
+    short, right = shortlists(cosines)
+    best = np.take_along_axis(cosines, short, 1)
     cosine, scale = fit_platt(best, right), float(paddle.exp(model.scale))
     reranked = Calibration(cosine.slope / scale, cosine.bias)
     fusion = fitting(FusionConfig(), model)
     return SearchConfig(dual=model.config, fusion=fusion, cosine=cosine, reranked=reranked, rerank_weight=0.0)
 
 
-def shortlists(
-    model: DualEncoder, pairs: Pairs, vectors: np.ndarray, count: int = SHORTLIST
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The held-out photos, vectors [H, dim], that are closest to each of their captions.
-
-    Returns cosines [N, k], numbers of photos among the held-out ones [N, k], and which of them are right [N, k].
-    """
-    tokens = pairs.texts[next(iter(pairs.texts))].all_of(pairs.held)
-    cosines = embed_texts(model.text, tokens) @ vectors.T
+def shortlists(cosines: np.ndarray, count: int = SHORTLIST) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines [H * K, H] of K texts a photo -> the closest photos of each text [H * K, k], and which are right."""
     short = np.argsort(-cosines, 1)[:, :count]
-    own = np.repeat(np.arange(len(vectors)), len(cosines) // len(vectors))
-    return np.take_along_axis(cosines, short, 1), short, short == own[:, None]
+    own = np.repeat(np.arange(cosines.shape[1]), len(cosines) // cosines.shape[1])
+    return short, short == own[:, None]
 
 
 def write_summary(title: str, config: Any, result: FitResult, folder: Path) -> None:
@@ -247,12 +242,11 @@ def write_summary(title: str, config: Any, result: FitResult, folder: Path) -> N
     log.info("模型:%s  报告:%s", folder / "model", folder / "report.md")
 
 
-def _standardize(model: DualEncoder, pairs: Pairs) -> None:
-    pooled = np.asarray(pairs.photos.pooled[0][pairs.train], np.float32)
-    centre, spread = pooled.mean(0), pooled.std(0)
+def standardize(layer: nn.Layer, values: np.ndarray) -> None:
+    """Set a layer's `centre` and `spread` to the mean and deviation of its inputs [N, features]."""
+    centre, spread = values.mean(0), values.std(0)
     spread += 0.01 * spread.mean() + 1e-8  # a feature that hardly ever varies says nothing: not to be blown up
-    head = model.image_head
-    assign({"centre": head.centre, "spread": head.spread}, {"centre": centre, "spread": spread})
+    assign({"centre": layer.centre, "spread": layer.spread}, {"centre": centre, "spread": spread})
 
 
 def _sized(config: Config, vocabulary: CaptionVocabulary) -> DualEncoder:
